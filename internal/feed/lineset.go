@@ -1,0 +1,25 @@
+package feed
+
+// LineSet is a set of line numbers, one bit each: a million lines are 125 kB.
+type LineSet struct {
+	bits []uint64
+	size int64
+}
+
+func (s *LineSet) Add(line int64) {
+	word := int(line / 64)
+	if word >= len(s.bits) {
+		s.bits = append(s.bits, make([]uint64, word+1-len(s.bits))...)
+	}
+	if !s.Has(line) {
+		s.bits[word] |= 1 << (line % 64)
+		s.size++
+	}
+}
+
+func (s *LineSet) Has(line int64) bool {
+	word := int(line / 64)
+	return word < len(s.bits) && s.bits[word]&(1<<(line%64)) != 0
+}
+
+func (s *LineSet) Len() int64 { return s.size }
