@@ -1,0 +1,92 @@
+package authdb
+
+import (
+	"context"
+	"time"
+)
+
+type Provider struct {
+	ProviderID      string    `json:"provider_id" db:"provider_id"`
+	Code            string    `json:"code" db:"code"`
+	Name            string    `json:"name" db:"name"`
+	ProviderType    string    `json:"provider_type" db:"provider_type"`
+	IsActive        bool      `json:"is_active" db:"is_active"`
+	CreatesUsers    bool      `json:"creates_users" db:"creates_users"`
+	LinkBy          string    `json:"link_by" db:"link_by"`
+	GroupsPath      string    `json:"groups_path" db:"groups_path"`
+	RolesPath       string    `json:"roles_path" db:"roles_path"`
+	GroupMatch      string    `json:"group_match" db:"group_match"`
+	MaxDisableShare float64   `json:"max_disable_share" db:"max_disable_share"`
+	MaxDisableCount *int      `json:"max_disable_count" db:"max_disable_count"`
+	CreatedAt       time.Time `json:"created_at" db:"created_at"`
+	UpdatedAt       time.Time `json:"updated_at" db:"updated_at"`
+}
+
+// ProviderStatistics is a row of the view auth.provider_statistics.
+type ProviderStatistics struct {
+	TotalUsers      int64      `json:"total_users" db:"total_users"`
+	ActiveUsers     int64      `json:"active_users" db:"active_users"`
+	RecentLogins    int64      `json:"recent_logins" db:"recent_logins"`
+	MostRecentLogin *time.Time `json:"most_recent_login" db:"most_recent_login"`
+}
+
+// ProviderSettings are parameters of create_provider and update_provider. Nil is the default, or keeps.
+type ProviderSettings struct {
+	Name, ProviderType, LinkBy, GroupsPath, RolesPath, GroupMatch *string
+	CreatesUsers                                                  *bool
+	MaxDisableShare                                               *float64
+	MaxDisableCount                                               *int
+}
+
+func (s ProviderSettings) args(key, value string) args {
+	return args{
+		key: value, "name": s.Name, "provider_type": s.ProviderType, "creates_users": s.CreatesUsers, "link_by": s.LinkBy,
+		"groups_path": s.GroupsPath, "roles_path": s.RolesPath, "group_match": s.GroupMatch,
+		"max_disable_share": s.MaxDisableShare, "max_disable_count": s.MaxDisableCount,
+	}
+}
+
+const providerColumns = `provider_id, code, name, provider_type, is_active, creates_users, link_by, groups_path::text,
+	roles_path::text, group_match, max_disable_share::float8, max_disable_count, created_at, updated_at`
+
+func (db *DB) ProviderID(ctx context.Context, code string) (string, error) {
+	return first[string](ctx, db, &NotFoundError{"provider", code, "rolewright provider list shows them all."},
+		`SELECT provider_id::text FROM auth.provider WHERE code = @code`, args{"code": code})
+}
+
+func (db *DB) Providers(ctx context.Context, active *bool, limit int) ([]Provider, error) {
+	return all[Provider](ctx, db, `
+		SELECT `+providerColumns+` FROM auth.provider
+		WHERE @active::boolean IS NULL OR is_active = @active
+		ORDER BY code LIMIT nullif(@limit::bigint, 0)`, args{"active": active, "limit": limit})
+}
+
+func (db *DB) Provider(ctx context.Context, id string) (Provider, error) {
+	return single(all[Provider](ctx, db, `SELECT `+providerColumns+` FROM auth.provider WHERE provider_id = @id`, args{"id": id}))
+}
+
+func (db *DB) ProviderStatistics(ctx context.Context, id string) (ProviderStatistics, error) {
+	return single(all[ProviderStatistics](ctx, db, `
+		SELECT total_users, active_users, recent_logins, most_recent_login
+		FROM auth.provider_statistics WHERE provider_id = @id`, args{"id": id}))
+}
+
+func (db *DB) CreateProvider(ctx context.Context, code string, settings ProviderSettings) (string, error) {
+	return call[string](ctx, db, "create_provider", settings.args("code", code))
+}
+
+func (db *DB) UpdateProvider(ctx context.Context, id string, settings ProviderSettings) (bool, error) {
+	return call[bool](ctx, db, "update_provider", settings.args("provider_id", id))
+}
+
+func (db *DB) EnableProvider(ctx context.Context, id string) (bool, error) {
+	return call[bool](ctx, db, "enable_provider", args{"provider_id": id})
+}
+
+func (db *DB) DisableProvider(ctx context.Context, id string) (bool, error) {
+	return call[bool](ctx, db, "disable_provider", args{"provider_id": id})
+}
+
+func (db *DB) DeleteProvider(ctx context.Context, id string, deleteIdentities bool) (bool, error) {
+	return call[bool](ctx, db, "delete_provider", args{"provider_id": id, "delete_identities": deleteIdentities})
+}
