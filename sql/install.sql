@@ -1,0 +1,53 @@
+-- Rolewright: everything the database should contain, in order.
+--
+--     psql -X -d DATABASE -f sql/install.sql
+--
+-- Runs in one transaction as a role with CREATEROLE and CREATE on the database; no superuser is needed.
+-- This file is the table of contents: migrations are generated from it.
+
+\set ON_ERROR_STOP on
+\set QUIET on
+
+BEGIN;
+
+-- room: setup
+\ir setup/guard.sql
+\ir setup/roles.sql
+\ir setup/schemas.sql
+
+-- room: audit
+\ir audit/audit_event.sql
+\ir audit/context.sql
+\ir audit/partitions.sql
+\ir audit/triggers.sql
+
+-- room: identity
+\ir identity/provider.sql
+\ir identity/user_info.sql
+\ir identity/user_identity.sql
+\ir identity/require.sql
+\ir identity/claims.sql
+\ir identity/provider_lifecycle.sql
+\ir identity/user_lifecycle.sql
+\ir identity/identity_lifecycle.sql
+\ir identity/join.sql
+\ir identity/login.sql
+\ir identity/switch.sql
+\ir identity/sync_staging.sql
+\ir identity/sync_plan.sql
+\ir identity/sync_apply.sql
+\ir identity/sync.sql
+\ir identity/views.sql
+
+-- room: grouping
+\ir grouping/user_group.sql
+\ir grouping/group_lifecycle.sql
+\ir grouping/membership.sql
+\ir grouping/mapping.sql
+\ir grouping/effective_groups.sql
+\ir grouping/views.sql
+
+-- room: permission
+\ir permission/cache.sql
+
+COMMIT;

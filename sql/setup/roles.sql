@@ -1,0 +1,20 @@
+-- The three group roles that carry the grants. They are cluster-wide, so another database of this cluster may
+-- have created them already; the comment tells `down` which ones are Rolewright's to drop.
+
+DO $roles$
+DECLARE
+    v_role record;
+BEGIN
+    FOR v_role IN
+        SELECT *
+        FROM (VALUES
+            ('rolewright_app',      'Rolewright: applications (login path, permission checks)'),
+            ('rolewright_operator', 'Rolewright: operators (lifecycle of providers, users, identities, groups)'),
+            ('rolewright_auditor',  'Rolewright: auditors (read only)')) AS r (name, comment)
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = r.name)
+    LOOP
+        EXECUTE format('CREATE ROLE %I NOLOGIN', v_role.name);
+        EXECUTE format('COMMENT ON ROLE %I IS %L', v_role.name, v_role.comment);
+    END LOOP;
+END;
+$roles$;
