@@ -13,15 +13,14 @@ import (
 // know is an error that asks for a hand-written down.sql; what a DO block does it cannot see, but the test that
 // compares the catalog before up and after down can.
 
-const name = `([a-z_][\w]*\.[a-z_]\w*)`
+const qualified = `([a-z_]\w*\.[a-z_]\w*)`
 
 var (
-	createObject = regexp.MustCompile(`(?is)^CREATE\s+(?:OR\s+REPLACE\s+)?(FUNCTION|PROCEDURE|VIEW|MATERIALIZED\s+VIEW|TABLE|TYPE|DOMAIN|SEQUENCE)\s+` + name)
-	createIndex  = regexp.MustCompile(`(?is)^CREATE\s+(?:UNIQUE\s+)?INDEX\s+([a-z_]\w*)\s+ON\s+(?:ONLY\s+)?` + name)
-	onTable      = `(?is)^CREATE\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?(TRIGGER|POLICY)\s+([a-z_]\w*)\s.*?\bON\s+` + name
-	createOn     = regexp.MustCompile(onTable)
-	partitionOf  = regexp.MustCompile(`(?is)^CREATE\s+TABLE\s+` + name + `\s+PARTITION\s+OF\s+` + name)
-	alterTable   = regexp.MustCompile(`(?is)^ALTER\s+TABLE\s+(?:ONLY\s+)?` + name)
+	createObject = regexp.MustCompile(`(?is)^CREATE\s+(?:OR\s+REPLACE\s+)?(FUNCTION|PROCEDURE|VIEW|MATERIALIZED\s+VIEW|TABLE|TYPE|DOMAIN|SEQUENCE)\s+` + qualified)
+	partitionOf  = regexp.MustCompile(`(?is)^CREATE\s+TABLE\s+` + qualified + `\s+PARTITION\s+OF\s`)
+	createIndex  = regexp.MustCompile(`(?is)^CREATE\s+(?:UNIQUE\s+)?INDEX\s+([a-z_]\w*)\s+ON\s+(?:ONLY\s+)?` + qualified)
+	createOn     = regexp.MustCompile(`(?is)^CREATE\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?(TRIGGER|POLICY)\s+([a-z_]\w*)\s.*?\bON\s+` + qualified)
+	alterTable   = regexp.MustCompile(`(?is)^ALTER\s+TABLE\s+(?:ONLY\s+)?` + qualified)
 	definition   = regexp.MustCompile(`(?is)^(CREATE|ALTER|DROP)\b`)
 )
 

@@ -181,9 +181,9 @@ func migrate(ctx context.Context, url string, opts Options, run func(*session, *
 }
 
 func names(results []*goose.MigrationResult) []string {
-	var paths []string
-	for _, result := range results {
-		paths = append(paths, result.Source.Path)
+	paths := make([]string, len(results))
+	for i, result := range results {
+		paths[i] = result.Source.Path
 	}
 	return paths
 }

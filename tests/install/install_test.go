@@ -1,0 +1,153 @@
+package install_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rolewright/rolewright/internal/schema"
+)
+
+// Every route runs in a cluster of its own, because the group roles belong to the whole cluster.
+func TestEveryRouteGivesTheSameCatalog(t *testing.T) {
+	t.Parallel()
+	routes := []struct {
+		name    string
+		install func(t *testing.T, url string)
+	}{
+		{"migrate up", up},
+		{"stock goose", func(t *testing.T, url string) { goose(t, url, "up") }},
+		{"psql -f install.sql", func(t *testing.T, url string) { psql(t, url, filepath.Join(root, "sql", "install.sql")) }},
+		{"psql -f with migrate print", func(t *testing.T, url string) { psql(t, url, printed(t, url)) }},
+	}
+	var first snapshot
+	for i, route := range routes {
+		ok := t.Run(route.name, func(t *testing.T) {
+			url := emptyDatabase(t, newCluster(t), "owner")
+			route.install(t, url)
+			got := takeSnapshot(t, url)
+			if i == 0 {
+				first = got
+				return
+			}
+			want := first
+			if route.name == "psql -f install.sql" { // counts no versions
+				want = want.without("rolewright_version")
+			}
+			requireSame(t, "after "+routes[0].name, want, route.name, got)
+		})
+		if !ok && i == 0 {
+			return
+		}
+	}
+	if len(first) < 100 {
+		t.Errorf("the snapshot has %d objects only", len(first))
+	}
+}
+
+func TestPrintedScriptIsRecorded(t *testing.T) {
+	t.Parallel()
+	url := emptyDatabase(t, newCluster(t), "owner")
+	goose(t, url, "up-by-one")
+
+	psql(t, url, printed(t, url))
+	status, err := schema.Status(t.Context(), url, schema.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, migration := range status {
+		if migration.AppliedAt.IsZero() {
+			t.Errorf("%s is pending after the printed script", migration.Name)
+		}
+	}
+	if applied, err := schema.Up(t.Context(), url, schema.Options{}); err != nil || len(applied) != 0 {
+		t.Errorf("up after the printed script: applied %v, %v", applied, err)
+	}
+	goose(t, url, "up")
+
+	var script bytes.Buffer
+	if err := schema.Print(t.Context(), &script, url, schema.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := script.String(), "-- Rolewright: nothing is pending.\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestPrintAllNeedsNoDatabase(t *testing.T) {
+	t.Parallel()
+	url := emptyDatabase(t, newCluster(t), "owner")
+	want, err := os.ReadFile(printed(t, url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if err := schema.PrintAll(&got, schema.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Error("PrintAll and Print of an empty database differ")
+	}
+}
+
+func TestStatusAndPrintWriteNothing(t *testing.T) {
+	t.Parallel()
+	url := emptyDatabase(t, newCluster(t), "owner")
+	before := takeSnapshot(t, url)
+	status, err := schema.Status(t.Context(), url, schema.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, migration := range status {
+		if !migration.AppliedAt.IsZero() {
+			t.Errorf("%s is applied in an empty database", migration.Name)
+		}
+	}
+	printed(t, url)
+	requireSame(t, "before", before, "status and print", takeSnapshot(t, url))
+}
+
+func TestVersionTableElsewhere(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t)
+	url := emptyDatabase(t, cluster, "owner")
+	execute(t, url, "CREATE SCHEMA bookkeeping")
+	before := takeSnapshot(t, url)
+	opts := schema.Options{VersionTable: "bookkeeping.rolewright"}
+	if _, err := schema.Up(t.Context(), url, opts); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := takeSnapshot(t, url)["table bookkeeping.rolewright"]; !there {
+		t.Error("there is no table bookkeeping.rolewright")
+	}
+	if _, err := schema.Down(t.Context(), url, opts, true); err != nil {
+		t.Fatal(err)
+	}
+	requireSame(t, "before", before, "down", takeSnapshot(t, url))
+
+	for _, name := range []string{"rolewright", "a.b.c", `public."x"`, "public.x; DROP TABLE y", "Public.x"} {
+		if _, err := schema.Status(t.Context(), url, schema.Options{VersionTable: name}); err == nil {
+			t.Errorf("version table %q is accepted", name)
+		}
+	}
+}
+
+// An application that migrates with goose too counts its versions in goose_db_version.
+func TestApplicationsOwnGooseIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	url := emptyDatabase(t, newCluster(t), "owner")
+	execute(t, url, `
+		CREATE TABLE public.goose_db_version (version_id bigint);
+		INSERT INTO public.goose_db_version VALUES (7);
+		ALTER ROLE owner SET search_path = ''`)
+	before := takeSnapshot(t, url)
+	up(t, url)
+	if _, err := schema.Down(t.Context(), url, schema.Options{}, true); err != nil {
+		t.Fatal(err)
+	}
+	requireSame(t, "before", before, "up and down", takeSnapshot(t, url))
+	if got := queryText(t, url, "SELECT string_agg(version_id::text, ',') FROM public.goose_db_version"); got != "7" {
+		t.Errorf("goose_db_version holds %s, want 7", got)
+	}
+}

@@ -1,0 +1,102 @@
+package install_test
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+//go:embed snapshot.sql
+var snapshotSQL string
+
+// A snapshot is the catalog of a database and the roles of its cluster: kind and name of an object → its definition.
+type snapshot map[string]string
+
+func takeSnapshot(t *testing.T, url string) snapshot {
+	t.Helper()
+	ctx := t.Context()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	// Without a path every name in a definition is a qualified one.
+	if _, err := conn.Exec(ctx, "SET search_path = ''"); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := conn.Query(ctx, snapshotSQL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := snapshot{}
+	var kind, name, definition string
+	_, err = pgx.ForEachRow(rows, []any{&kind, &name, &definition}, func() error {
+		key := kind + " " + name
+		if _, twice := objects[key]; twice {
+			return fmt.Errorf("two objects are called %s", key)
+		}
+		objects[key] = definition
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+// without leaves out the objects whose name contains the given one.
+func (s snapshot) without(name string) snapshot {
+	kept := maps.Clone(s)
+	maps.DeleteFunc(kept, func(key, _ string) bool { return strings.Contains(key, name) })
+	return kept
+}
+
+// requireSame reports every object that only one of the snapshots has and every definition that differs, by the first line
+// in which it does.
+func requireSame(t *testing.T, wantName string, want snapshot, gotName string, got snapshot) {
+	t.Helper()
+	names := maps.Clone(want)
+	maps.Copy(names, got)
+	var differences []string
+	for _, key := range slices.Sorted(maps.Keys(names)) {
+		a, inWant := want[key]
+		b, inGot := got[key]
+		switch {
+		case !inGot:
+			differences = append(differences, key+": only "+wantName)
+		case !inWant:
+			differences = append(differences, key+": only after "+gotName)
+		case a != b:
+			x, y := firstDifference(a, b)
+			differences = append(differences, fmt.Sprintf("%s:\n  %s: %s\n  after %s: %s", key, wantName, x, gotName, y))
+		}
+	}
+	for i, difference := range differences {
+		if i == 20 {
+			t.Errorf("… and %d more", len(differences)-i)
+			break
+		}
+		t.Error(difference)
+	}
+}
+
+func firstDifference(a, b string) (string, string) {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range max(len(x), len(y)) {
+		switch {
+		case i >= len(x):
+			return "(ends)", y[i]
+		case i >= len(y):
+			return x[i], "(ends)"
+		case x[i] != y[i]:
+			return x[i], y[i]
+		}
+	}
+	return "", ""
+}
