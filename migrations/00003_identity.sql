@@ -107,7 +107,7 @@ COMMENT ON COLUMN auth.user_info.is_locked IS 'A locked user cannot log in throu
 CREATE TRIGGER user_info_audit_insert
     AFTER INSERT ON auth.user_info
     REFERENCING NEW TABLE AS changed_row
-    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert('user', 'user_id');
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert_user();
 
 CREATE TRIGGER user_info_audit_update
     AFTER UPDATE ON auth.user_info
@@ -244,7 +244,7 @@ CREATE TRIGGER user_identity_changed_elsewhere
 CREATE TRIGGER user_identity_audit_insert
     AFTER INSERT ON auth.user_identity
     REFERENCING NEW TABLE AS changed_row
-    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert('identity', 'user_identity_id');
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert_identity();
 
 -- A login sets last_login_at alone, which is not listed: it has an audit row of its own.
 CREATE TRIGGER user_identity_audit_update
@@ -390,6 +390,15 @@ RETURN coalesce(nullif(btrim(_username), ''),
                 nullif(btrim(_data ->> 'preferred_username'), ''),
                 _provider_user_id);
 
+-- What to call a new user: the stated username, else the address, else the provider's id.
+CREATE OR REPLACE FUNCTION unsecure.base_username(_username text, _email text, _data jsonb, _provider_user_id text)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+RETURN coalesce(nullif(unsecure.claimed_username(_username, _data, _provider_user_id), _provider_user_id),
+                _email,
+                _provider_user_id);
+
 -- The strings that a path finds in a claim set; NULL when the claim is not there or null.
 CREATE OR REPLACE FUNCTION unsecure.claim_strings(_claims jsonb, _path jsonpath)
 RETURNS text[]
@@ -418,6 +427,7 @@ COMMENT ON FUNCTION unsecure.same_set(text[], text[]) IS 'Whether two arrays hol
 COMMENT ON FUNCTION unsecure.known_groups(text[], jsonb) IS 'The groups, or NULL where an overage marker says that they are not all there.';
 COMMENT ON FUNCTION unsecure.claims_email_verified(jsonb) IS 'What the claim email_verified says; NULL when absent.';
 COMMENT ON FUNCTION unsecure.claimed_username(text, jsonb, text) IS 'The username that the provider states, else its id of the account.';
+COMMENT ON FUNCTION unsecure.base_username(text, text, jsonb, text) IS 'The username to try first for a new user.';
 COMMENT ON FUNCTION unsecure.claim_strings(jsonb, jsonpath) IS 'The strings at a path of a claim set; NULL when not said. RW105: not strings.';
 
 REVOKE ALL ON FUNCTION
@@ -425,6 +435,7 @@ REVOKE ALL ON FUNCTION
     unsecure.known_groups(text[], jsonb),
     unsecure.claims_email_verified(jsonb),
     unsecure.claimed_username(text, jsonb, text),
+    unsecure.base_username(text, text, jsonb, text),
     unsecure.claim_strings(jsonb, jsonpath)
 FROM PUBLIC;
 -- +goose StatementEnd
@@ -1088,7 +1099,7 @@ IMMUTABLE
 RETURN CASE _round
            WHEN 0 THEN _base
            WHEN 1 THEN left(_base, 400) || '@' || _provider_code
-           ELSE left(_base, 400) || '@' || _provider_code || '-' || left(md5(_round || _provider_user_id), 8)
+           ELSE left(_base, 400) || '@' || _provider_code || '-' || left(md5(_round::text || _provider_user_id), 8)
        END;
 
 COMMENT ON FUNCTION unsecure.username_candidate(text, text, text, integer) IS
@@ -1321,7 +1332,7 @@ AS $function$
 DECLARE
     v_provider auth.provider;
     v_claimed  text    := unsecure.claimed_username(NULL, _data, _provider_user_id);
-    v_base     text    := coalesce(nullif(v_claimed, _provider_user_id), _email, v_claimed);
+    v_base     text    := unsecure.base_username(NULL, _email, _data, _provider_user_id);
     v_verified boolean := _email IS NOT NULL AND coalesce(unsecure.claims_email_verified(_data), false);
     v_user_id  uuid;
     v_username text;
@@ -1668,15 +1679,15 @@ COMMENT ON FUNCTION unsecure.require_sync() IS 'RW204 unless auth.begin_identity
 CREATE OR REPLACE FUNCTION unsecure.element_problem(_element jsonb)
 RETURNS text
 LANGUAGE sql
-IMMUTABLE
+STABLE
 RETURN CASE
     WHEN jsonb_typeof(_element) <> 'object' THEN 'not an object'
     WHEN pg_column_size(_element) > 2000 AND octet_length(_element::text) > 1048576 THEN 'element is over 1 MiB'
     WHEN jsonb_typeof(_element -> 'groups') NOT IN ('array', 'null')
-         OR _element @? '$.groups ? (@.type() == "array")[*] ? (@.type() != "string")'
+         OR _element @? 'strict $.groups[*] ? (@.type() != "string")'
         THEN 'groups is not an array of strings'
     WHEN jsonb_typeof(_element -> 'roles') NOT IN ('array', 'null')
-         OR _element @? '$.roles ? (@.type() == "array")[*] ? (@.type() != "string")'
+         OR _element @? 'strict $.roles[*] ? (@.type() != "string")'
         THEN 'roles is not an array of strings'
     WHEN jsonb_typeof(_element -> 'data') NOT IN ('object', 'null') THEN 'data is not an object'
     WHEN jsonb_typeof(_element -> 'active') NOT IN ('boolean', 'null') THEN 'active is not a boolean'
@@ -1771,6 +1782,7 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET work_mem = '128MB'
+SET jit = off
 AS $function$
 DECLARE
     v_provider_id uuid;
@@ -1808,6 +1820,7 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET work_mem = '128MB'
+SET jit = off
 AS $function$
 BEGIN
     PERFORM unsecure.require_sync();
@@ -1823,22 +1836,25 @@ BEGIN
                 GROUP BY 1
                 HAVING count(*) > 1)
         )
-        SELECT t.line_no, format('provider_user_id %s is on line %s already', to_json(t.provider_user_id), t.first_line)
-        FROM twice t
-        WHERE t.line_no > t.first_line
-        UNION ALL
-        SELECT l.line_no, 'provider_user_id is missing or not a string'
-        FROM pg_temp.sync_line l
-        WHERE l.provider_user_id IS NULL
-        UNION ALL
-        SELECT l.line_no, format('provider_user_id has %s bytes; 1 to 2,048 are allowed, not all of them spaces',
-                                 octet_length(l.provider_user_id))
-        FROM pg_temp.sync_line l
-        WHERE btrim(l.provider_user_id) = '' OR octet_length(l.provider_user_id) > 2048
-        UNION ALL
-        SELECT e.line_no, unsecure.element_problem(e.element)
-        FROM pg_temp.sync_element e
-        WHERE unsecure.element_problem(e.element) IS NOT NULL
+        SELECT DISTINCT ON (p.line_no) p.line_no, p.reason
+        FROM (
+            SELECT t.line_no, format('provider_user_id %s is on line %s already', to_json(t.provider_user_id), t.first_line)
+            FROM twice t
+            WHERE t.line_no > t.first_line
+            UNION ALL
+            SELECT l.line_no, 'provider_user_id is missing or not a string'
+            FROM pg_temp.sync_line l
+            WHERE l.provider_user_id IS NULL
+            UNION ALL
+            SELECT l.line_no, format('provider_user_id has %s bytes; 1 to 2,048 are allowed, not all of them spaces',
+                                     octet_length(l.provider_user_id))
+            FROM pg_temp.sync_line l
+            WHERE btrim(l.provider_user_id) = '' OR octet_length(l.provider_user_id) > 2048
+            UNION ALL
+            SELECT e.line_no, unsecure.element_problem(e.element)
+            FROM pg_temp.sync_element e
+            WHERE unsecure.element_problem(e.element) IS NOT NULL
+        ) AS p (line_no, reason)
         ORDER BY 1, 2
         LIMIT _limit;
 END;
@@ -2001,6 +2017,7 @@ DECLARE
     v_provider auth.provider;
     v_left     bigint;
     v_created  bigint;
+    v_renamed  boolean := false;
     v_taken    text;
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
@@ -2015,35 +2032,32 @@ BEGIN
                coalesce(n.provider_display_name, n.base), n.provider_email,
                v_provider.link_by = 'email' AND coalesce(n.provider_email_verified, false)
         FROM (
-            SELECT p.user_id, p.provider_display_name, p.provider_email, p.provider_email_verified, c.claimed, b.base,
-                   unsecure.username_candidate(b.base, v_provider.code, p.provider_user_id, v_round) AS username
+            SELECT p.user_id, p.provider_display_name, p.provider_email, p.provider_email_verified, b.base,
+                   unsecure.claimed_username(p.provider_username, p.provider_data, p.provider_user_id)         AS claimed,
+                   unsecure.username_candidate(b.base, v_provider.code, p.provider_user_id, v_round)           AS username
             FROM pg_temp.sync_plan p
-            CROSS JOIN LATERAL (
-                SELECT unsecure.claimed_username(p.provider_username, p.provider_data, p.provider_user_id) AS claimed
-            ) AS c
-            CROSS JOIN LATERAL (
-                SELECT coalesce(nullif(c.claimed, p.provider_user_id), p.provider_email, c.claimed) AS base
-            ) AS b
+            CROSS JOIN LATERAL unsecure.base_username(p.provider_username, p.provider_email, p.provider_data, p.provider_user_id)
+                AS b (base)
             WHERE p.action = 'create'
               AND NOT p.joins_user
               AND (v_round = 0 OR NOT EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = p.user_id))
+            OFFSET 0
         ) AS n
         ORDER BY lower(n.username)
         ON CONFLICT (lower(username)) DO NOTHING;
         GET DIAGNOSTICS v_created = ROW_COUNT;
-        v_left := v_left - v_created;
+        v_left    := v_left - v_created;
+        v_renamed := v_left > 0 OR v_renamed;
     END LOOP;
 
     FOR v_taken IN
         SELECT format('username %s is taken: account %s is user %s',
-                      to_json(b.base), to_json(p.provider_user_id), to_json(u.username))
+                      to_json(n.base), to_json(p.provider_user_id), to_json(u.username))
         FROM pg_temp.sync_plan p
         JOIN auth.user_info u ON u.user_id = p.user_id
-        CROSS JOIN LATERAL (
-            SELECT coalesce(nullif(unsecure.claimed_username(p.provider_username, p.provider_data, p.provider_user_id),
-                                   p.provider_user_id), p.provider_email, p.provider_user_id) AS base
-        ) AS b
-        WHERE p.action = 'create' AND NOT p.joins_user AND u.username <> b.base
+        CROSS JOIN LATERAL unsecure.base_username(p.provider_username, p.provider_email, p.provider_data, p.provider_user_id)
+            AS n (base)
+        WHERE v_renamed AND p.action = 'create' AND NOT p.joins_user AND u.username <> n.base
         ORDER BY p.line_no
         LIMIT 100
     LOOP
@@ -2189,7 +2203,7 @@ BEGIN
                                    v_provider.code, _disabled, v_active, round(100.0 * _disabled / v_active, 1),
                                    coalesce('_max_disable ' || _max_disable,
                                             format('%s %%', round(100 * v_provider.max_disable_share, 1))
-                                            || coalesce(format(' and %s', v_provider.max_disable_count), ''))),
+                                            || coalesce(' and ' || v_provider.max_disable_count, ''))),
                   HINT    = format('Nothing was changed. See whether the feed is complete; to let it through once, pass '
                                    '_max_disable => %s (rolewright sync --max-disable %s).', _disabled, _disabled);
     END IF;
@@ -2220,6 +2234,7 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET work_mem = '128MB'
+SET jit = off
 AS $function$
 DECLARE
     v_provider_id uuid;
@@ -2405,6 +2420,7 @@ DROP FUNCTION auth.enable_provider;
 DROP FUNCTION auth.update_provider;
 DROP FUNCTION auth.create_provider;
 DROP FUNCTION unsecure.claim_strings;
+DROP FUNCTION unsecure.base_username;
 DROP FUNCTION unsecure.claimed_username;
 DROP FUNCTION unsecure.claims_email_verified;
 DROP FUNCTION unsecure.known_groups;

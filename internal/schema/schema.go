@@ -29,7 +29,7 @@ type Options struct {
 	Logger       *slog.Logger // progress and the server's notices; nil drops them
 }
 
-// A Migration is one step of the installation; a zero AppliedAt means that it is pending.
+// A Migration is one step of the installation. Status knows when it was applied; a zero time means that it is pending.
 type Migration struct {
 	Version   int64
 	Name      string
@@ -39,10 +39,10 @@ type Migration struct {
 // lockKey is the advisory lock that Up and Down hold: one migration of a database at a time. Its bytes spell "rolewrgt".
 const lockKey int64 = 0x726f6c6577726774
 
-// Up applies the pending migrations, each in a transaction of its own, and returns the names of those that it applied,
-// also when a later one failed.
-func Up(ctx context.Context, url string, opts Options) ([]string, error) {
-	var applied []string
+// Up applies the pending migrations, each in a transaction of its own, and returns those that it applied, also
+// when a later one failed.
+func Up(ctx context.Context, url string, opts Options) ([]Migration, error) {
+	var applied []Migration
 	err := migrate(ctx, url, opts, func(s *session, provider *goose.Provider) error {
 		if err := s.preflight(ctx); err != nil {
 			return err
@@ -52,16 +52,16 @@ func Up(ctx context.Context, url string, opts Options) ([]string, error) {
 			results = partial.Applied
 			err = fmt.Errorf("%s: %w", partial.Failed.Source.Path, partial.Err)
 		}
-		applied = names(results)
+		applied = migrationsOf(results...)
 		return err
 	})
 	return applied, err
 }
 
-// Down takes back the migration applied last, or all of them, and returns their names. With the first one the
+// Down takes back the migration applied last, or all of them, and returns which. With the first one the
 // version table goes too, so that nothing is left of Up. The data of what it takes back is lost.
-func Down(ctx context.Context, url string, opts Options, all bool) ([]string, error) {
-	var reverted []string
+func Down(ctx context.Context, url string, opts Options, all bool) ([]Migration, error) {
+	var reverted []Migration
 	err := migrate(ctx, url, opts, func(s *session, provider *goose.Provider) error {
 		// Asked before goose, which would create the version table to find it empty.
 		versions, exists, err := s.versions(ctx)
@@ -76,7 +76,7 @@ func Down(ctx context.Context, url string, opts Options, all bool) ([]string, er
 			if err != nil {
 				return err
 			}
-			reverted = append(reverted, result.Source.Path)
+			reverted = append(reverted, migrationsOf(result)...)
 			if !all {
 				break
 			}
@@ -180,10 +180,10 @@ func migrate(ctx context.Context, url string, opts Options, run func(*session, *
 	return run(s, provider)
 }
 
-func names(results []*goose.MigrationResult) []string {
-	paths := make([]string, len(results))
+func migrationsOf(results ...*goose.MigrationResult) []Migration {
+	done := make([]Migration, len(results))
 	for i, result := range results {
-		paths[i] = result.Source.Path
+		done[i] = Migration{Version: result.Source.Version, Name: result.Source.Path}
 	}
-	return paths
+	return done
 }

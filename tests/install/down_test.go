@@ -24,7 +24,7 @@ func TestEveryDownUndoesItsUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(reverted) != 1 || reverted[0] != status[i].Name {
+		if len(reverted) != 1 || reverted[0].Name != status[i].Name {
 			t.Fatalf("down took back %v, want %s", reverted, status[i].Name)
 		}
 		requireSame(t, "before "+status[i].Name, before[i], "down", takeSnapshot(t, url))

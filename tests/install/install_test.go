@@ -151,3 +151,36 @@ func TestApplicationsOwnGooseIsLeftAlone(t *testing.T) {
 		t.Errorf("goose_db_version holds %s, want 7", got)
 	}
 }
+
+// As migrations/README.md says.
+func TestPsqlInstallationIsAdoptedByGooseAndMigrate(t *testing.T) {
+	t.Parallel()
+	url := emptyDatabase(t, newCluster(t), "owner")
+	before := takeSnapshot(t, url)
+	psql(t, url, filepath.Join(root, "sql", "install.sql"))
+	goose(t, url, "version")
+	execute(t, url, "INSERT INTO public.rolewright_version (version_id, is_applied) SELECT v, true FROM generate_series(1, 5) AS v")
+	goose(t, url, "up")
+	if applied, err := schema.Up(t.Context(), url, schema.Options{}); err != nil || len(applied) != 0 {
+		t.Errorf("up after adoption: applied %v, %v", applied, err)
+	}
+	downAll(t, url)
+	requireSame(t, "before", before, "down", takeSnapshot(t, url))
+}
+
+// As migrations/README.md says.
+func TestPsqlRemovesWhatPsqlInstalled(t *testing.T) {
+	t.Parallel()
+	url := emptyDatabase(t, newCluster(t), "owner")
+	before := takeSnapshot(t, url)
+	psql(t, url, filepath.Join(root, "sql", "install.sql"))
+	binary, err := findPsql()
+	if err != nil {
+		t.Skip(err)
+	}
+	const pipeline = `for f in $(ls -r "$0"/0*.sql); do sed '1,/^-- +goose Down/d' "$f"; done | "$1" -X -q -1 -v ON_ERROR_STOP=1 -d "$2"`
+	if output, err := run(t, "sh", "-c", pipeline, filepath.Join(root, "migrations"), binary, url); err != nil {
+		t.Fatal(err, output)
+	}
+	requireSame(t, "before", before, "removal", takeSnapshot(t, url))
+}

@@ -125,7 +125,7 @@ func TestConcurrentUp(t *testing.T) {
 	t.Parallel()
 	url := emptyDatabase(t, newCluster(t), "owner")
 	type result struct {
-		applied []string
+		applied []schema.Migration
 		err     error
 	}
 	results := make(chan result)
