@@ -413,3 +413,20 @@ func FuzzCSV(f *testing.F) {
 		}
 	})
 }
+
+func TestNthLine(t *testing.T) {
+	var lines LineSet
+	want := []int64{1, 2, 63, 64, 200, 100_000}
+	for _, line := range want {
+		lines.Add(line)
+		lines.Add(line)
+	}
+	for i, line := range want {
+		if got, ok := lines.Nth(int64(i + 1)); got != line || !ok {
+			t.Errorf("line %d is %d, want %d", i+1, got, line)
+		}
+	}
+	if got, ok := lines.Nth(7); ok || lines.Len() != 6 {
+		t.Errorf("a seventh line: %d; %d lines", got, lines.Len())
+	}
+}

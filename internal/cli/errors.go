@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rolewright/rolewright/internal/authdb"
+	"github.com/rolewright/rolewright/internal/feed"
+)
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a command line that was not understood.
+type usageError struct{ error }
+
+// badFeedError is a feed that was refused, and changed nothing.
+type badFeedError struct {
+	name     string
+	problems feed.Problems
+}
+
+func (e *badFeedError) Error() string {
+	return fmt.Sprintf("%s has %d bad elements, so nothing was changed\n%s", e.name, e.problems.Total, e.problems)
+}
+
+// report prints an error for people and returns the exit code.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	message, detail, hint, sqlstate := err.Error(), "", "", ""
+	var refused *pgconn.PgError
+	var missing *authdb.NotFoundError
+	var bad *badFeedError
+	var unreachable *pgconn.ConnectError
+	switch {
+	case errors.As(err, &unreachable):
+		hint = "The database is that of --database-url, else of DATABASE_URL, else of libpq's PG* variables."
+	case errors.As(err, &refused):
+		message = strings.Replace(message, refused.Error(), refused.Message, 1)
+		detail, hint, sqlstate = refused.Detail, refused.Hint, refused.Code
+		if hint == "" {
+			hint = hints[sqlstate]
+		}
+	case errors.As(err, &missing):
+		hint = missing.Hint
+	case errors.As(err, &bad):
+		sqlstate = authdb.ErrBadFeedElements
+	}
+
+	fmt.Fprintln(w, "rolewright:", escapeLines(message))
+	for _, line := range []struct{ label, text string }{{"DETAIL", detail}, {"HINT", hint}, {"SQLSTATE", sqlstate}} {
+		if line.text != "" {
+			fmt.Fprintf(w, "%s: %s\n", line.label, escapeLines(line.text))
+		}
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintln(w, "HINT: rolewright help COMMAND shows how it is used.")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// What PostgreSQL's own errors mean here.
+var hints = map[string]string{
+	"3F000": notInstalled, // schema
+	"42P01": notInstalled, // table
+	"42883": notInstalled, // function
+	"42501": "Members of rolewright_operator may change users, identities and groups; rolewright_auditor may read them.",
+}
+
+const notInstalled = "Is Rolewright installed in this database, and up to date? rolewright migrate status tells, rolewright migrate up installs it."
+
+func usageErrorf(format string, a ...any) error {
+	return usageError{fmt.Errorf(format, a...)}
+}
