@@ -36,6 +36,15 @@ RETURN coalesce(nullif(btrim(_username), ''),
                 nullif(btrim(_data ->> 'preferred_username'), ''),
                 _provider_user_id);
 
+-- What to call a new user: the stated username, else the address, else the provider's id.
+CREATE OR REPLACE FUNCTION unsecure.base_username(_username text, _email text, _data jsonb, _provider_user_id text)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+RETURN coalesce(nullif(unsecure.claimed_username(_username, _data, _provider_user_id), _provider_user_id),
+                _email,
+                _provider_user_id);
+
 -- The strings that a path finds in a claim set; NULL when the claim is not there or null.
 CREATE OR REPLACE FUNCTION unsecure.claim_strings(_claims jsonb, _path jsonpath)
 RETURNS text[]
@@ -64,6 +73,7 @@ COMMENT ON FUNCTION unsecure.same_set(text[], text[]) IS 'Whether two arrays hol
 COMMENT ON FUNCTION unsecure.known_groups(text[], jsonb) IS 'The groups, or NULL where an overage marker says that they are not all there.';
 COMMENT ON FUNCTION unsecure.claims_email_verified(jsonb) IS 'What the claim email_verified says; NULL when absent.';
 COMMENT ON FUNCTION unsecure.claimed_username(text, jsonb, text) IS 'The username that the provider states, else its id of the account.';
+COMMENT ON FUNCTION unsecure.base_username(text, text, jsonb, text) IS 'The username to try first for a new user.';
 COMMENT ON FUNCTION unsecure.claim_strings(jsonb, jsonpath) IS 'The strings at a path of a claim set; NULL when not said. RW105: not strings.';
 
 REVOKE ALL ON FUNCTION
@@ -71,5 +81,6 @@ REVOKE ALL ON FUNCTION
     unsecure.known_groups(text[], jsonb),
     unsecure.claims_email_verified(jsonb),
     unsecure.claimed_username(text, jsonb, text),
+    unsecure.base_username(text, text, jsonb, text),
     unsecure.claim_strings(jsonb, jsonpath)
 FROM PUBLIC;

@@ -47,7 +47,7 @@ IMMUTABLE
 RETURN CASE _round
            WHEN 0 THEN _base
            WHEN 1 THEN left(_base, 400) || '@' || _provider_code
-           ELSE left(_base, 400) || '@' || _provider_code || '-' || left(md5(_round || _provider_user_id), 8)
+           ELSE left(_base, 400) || '@' || _provider_code || '-' || left(md5(_round::text || _provider_user_id), 8)
        END;
 
 COMMENT ON FUNCTION unsecure.username_candidate(text, text, text, integer) IS

@@ -91,6 +91,7 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET work_mem = '128MB'
+SET jit = off
 AS $function$
 DECLARE
     v_provider_id uuid;

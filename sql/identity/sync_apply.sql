@@ -9,6 +9,7 @@ DECLARE
     v_provider auth.provider;
     v_left     bigint;
     v_created  bigint;
+    v_renamed  boolean := false;
     v_taken    text;
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
@@ -23,35 +24,32 @@ BEGIN
                coalesce(n.provider_display_name, n.base), n.provider_email,
                v_provider.link_by = 'email' AND coalesce(n.provider_email_verified, false)
         FROM (
-            SELECT p.user_id, p.provider_display_name, p.provider_email, p.provider_email_verified, c.claimed, b.base,
-                   unsecure.username_candidate(b.base, v_provider.code, p.provider_user_id, v_round) AS username
+            SELECT p.user_id, p.provider_display_name, p.provider_email, p.provider_email_verified, b.base,
+                   unsecure.claimed_username(p.provider_username, p.provider_data, p.provider_user_id)         AS claimed,
+                   unsecure.username_candidate(b.base, v_provider.code, p.provider_user_id, v_round)           AS username
             FROM pg_temp.sync_plan p
-            CROSS JOIN LATERAL (
-                SELECT unsecure.claimed_username(p.provider_username, p.provider_data, p.provider_user_id) AS claimed
-            ) AS c
-            CROSS JOIN LATERAL (
-                SELECT coalesce(nullif(c.claimed, p.provider_user_id), p.provider_email, c.claimed) AS base
-            ) AS b
+            CROSS JOIN LATERAL unsecure.base_username(p.provider_username, p.provider_email, p.provider_data, p.provider_user_id)
+                AS b (base)
             WHERE p.action = 'create'
               AND NOT p.joins_user
               AND (v_round = 0 OR NOT EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = p.user_id))
+            OFFSET 0
         ) AS n
         ORDER BY lower(n.username)
         ON CONFLICT (lower(username)) DO NOTHING;
         GET DIAGNOSTICS v_created = ROW_COUNT;
-        v_left := v_left - v_created;
+        v_left    := v_left - v_created;
+        v_renamed := v_left > 0 OR v_renamed;
     END LOOP;
 
     FOR v_taken IN
         SELECT format('username %s is taken: account %s is user %s',
-                      to_json(b.base), to_json(p.provider_user_id), to_json(u.username))
+                      to_json(n.base), to_json(p.provider_user_id), to_json(u.username))
         FROM pg_temp.sync_plan p
         JOIN auth.user_info u ON u.user_id = p.user_id
-        CROSS JOIN LATERAL (
-            SELECT coalesce(nullif(unsecure.claimed_username(p.provider_username, p.provider_data, p.provider_user_id),
-                                   p.provider_user_id), p.provider_email, p.provider_user_id) AS base
-        ) AS b
-        WHERE p.action = 'create' AND NOT p.joins_user AND u.username <> b.base
+        CROSS JOIN LATERAL unsecure.base_username(p.provider_username, p.provider_email, p.provider_data, p.provider_user_id)
+            AS n (base)
+        WHERE v_renamed AND p.action = 'create' AND NOT p.joins_user AND u.username <> n.base
         ORDER BY p.line_no
         LIMIT 100
     LOOP

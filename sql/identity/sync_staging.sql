@@ -36,7 +36,7 @@ COMMENT ON FUNCTION unsecure.require_sync() IS 'RW204 unless auth.begin_identity
 CREATE OR REPLACE FUNCTION unsecure.element_problem(_element jsonb)
 RETURNS text
 LANGUAGE sql
-IMMUTABLE
+STABLE
 RETURN CASE
     WHEN jsonb_typeof(_element) <> 'object' THEN 'not an object'
     WHEN pg_column_size(_element) > 2000 AND octet_length(_element::text) > 1048576 THEN 'element is over 1 MiB'
@@ -139,6 +139,7 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET work_mem = '128MB'
+SET jit = off
 AS $function$
 DECLARE
     v_provider_id uuid;
@@ -176,6 +177,7 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET work_mem = '128MB'
+SET jit = off
 AS $function$
 BEGIN
     PERFORM unsecure.require_sync();

@@ -75,7 +75,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     NEW.feed_digest := NULL;
-    IF NEW.is_active IS DISTINCT FROM OLD.is_active AND NEW.is_disabled_by_feed = OLD.is_disabled_by_feed THEN
+    IF NEW.is_active <> OLD.is_active AND NEW.is_disabled_by_feed = OLD.is_disabled_by_feed THEN
         NEW.is_disabled_by_feed := false;
     END IF;
     RETURN NEW;
@@ -104,7 +104,8 @@ CREATE TRIGGER user_identity_changed_elsewhere
         provider_username, provider_email, provider_email_verified, provider_display_name
     ON auth.user_identity
     FOR EACH ROW WHEN (
-        NEW.feed_digest IS NOT DISTINCT FROM OLD.feed_digest
+        NEW.is_active <> OLD.is_active AND NEW.is_disabled_by_feed = OLD.is_disabled_by_feed
+        OR NEW.feed_digest = OLD.feed_digest
         AND (OLD.user_id, OLD.provider_id, OLD.provider_user_id, OLD.provider_groups, OLD.provider_roles, OLD.provider_data,
              OLD.is_active, OLD.is_complete, OLD.provider_username, OLD.provider_email, OLD.provider_email_verified,
              OLD.provider_display_name)
@@ -117,7 +118,7 @@ CREATE TRIGGER user_identity_changed_elsewhere
 CREATE TRIGGER user_identity_audit_insert
     AFTER INSERT ON auth.user_identity
     REFERENCING NEW TABLE AS changed_row
-    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert('identity', 'user_identity_id');
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert_identity();
 
 -- A login sets last_login_at alone, which is not listed: it has an audit row of its own.
 CREATE TRIGGER user_identity_audit_update

@@ -34,7 +34,7 @@ COMMENT ON COLUMN auth.user_info.is_locked IS 'A locked user cannot log in throu
 CREATE TRIGGER user_info_audit_insert
     AFTER INSERT ON auth.user_info
     REFERENCING NEW TABLE AS changed_row
-    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert('user', 'user_id');
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert_user();
 
 CREATE TRIGGER user_info_audit_update
     AFTER UPDATE ON auth.user_info
