@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rolewright/rolewright/internal/feed"
 )
 
 // SyncResult is the row that apply_identity_sync returns.
@@ -26,12 +28,6 @@ type SyncResult struct {
 type SyncOptions struct {
 	CreateMissing, DisableMissing, DryRun, AllowEmpty bool
 	MaxDisable                                        *int
-}
-
-// SyncProblem is a row of identity_sync_problems.
-type SyncProblem struct {
-	Line   int64  `db:"line_no"`
-	Reason string `db:"reason"`
 }
 
 // IdentitySync is a streamed sync in a transaction. Its methods are called once each, in the order in which they stand here.
@@ -86,8 +82,8 @@ func (s *IdentitySync) CopyElements(ctx context.Context, produce func(send func(
 	})
 }
 
-func (s *IdentitySync) Problems(ctx context.Context, limit int) ([]SyncProblem, error) {
-	return all[SyncProblem](ctx, s.db, `SELECT line_no, reason FROM auth.identity_sync_problems(_limit => @limit)`, args{"limit": limit})
+func (s *IdentitySync) Problems(ctx context.Context, limit int) ([]feed.Problem, error) {
+	return all[feed.Problem](ctx, s.db, `SELECT line_no, reason FROM auth.identity_sync_problems(_limit => @limit)`, args{"limit": limit})
 }
 
 func (s *IdentitySync) Apply(ctx context.Context, o SyncOptions) (SyncResult, error) {

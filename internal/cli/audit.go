@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -137,7 +139,8 @@ func eventUser(e authdb.AuditEvent) string {
 	return "-"
 }
 
-// eventChange tells what an update changed, and what was created or deleted, in the words of the columns.
+// eventChange tells what an update changed, and what was created or deleted, in the words of the columns. The ids that
+// only repeat what the row is about are left out.
 func eventChange(e authdb.AuditEvent) string {
 	var before, after map[string]json.RawMessage
 	// The images are objects or NULL: what is neither has nothing to tell here.
@@ -147,6 +150,8 @@ func eventChange(e authdb.AuditEvent) string {
 	for _, key := range sortedKeys(before, after) {
 		was, is := before[key], after[key]
 		switch {
+		case key == "user_id" || e.SubjectID != nil && cmp.Or(string(is), string(was)) == strconv.Quote(*e.SubjectID):
+		case was == nil && string(is) == "null": // created without it
 		case was == nil:
 			parts = append(parts, fmt.Sprintf("%s=%s", key, is))
 		case is == nil && after != nil:
@@ -157,7 +162,7 @@ func eventChange(e authdb.AuditEvent) string {
 			parts = append(parts, fmt.Sprintf("%s: %s→%s", key, was, is))
 		}
 	}
-	return strings.Join(parts, " ")
+	return escapeLines(strings.Join(parts, " "))
 }
 
 func (a *app) auditMaintain() *cobra.Command {

@@ -70,6 +70,7 @@ Results go to stdout, notices and progress to stderr. Exit codes: 0 done, 1 fail
 	flags.StringVarP(&a.output, "output", "o", outputTable, "table or json")
 	flags.StringVar(&a.correlationID, "correlation-id", "", "`ID` that the audit trail shows with every change of this run")
 	root.AddCommand(
+		a.demoCommand(),
 		a.migrateCommand(),
 		a.syncCommand(),
 		a.providerCommand(),

@@ -24,12 +24,11 @@ type usageError struct{ error }
 
 // badFeedError is a feed that was refused, and changed nothing.
 type badFeedError struct {
-	name     string
 	problems feed.Problems
 }
 
 func (e *badFeedError) Error() string {
-	return fmt.Sprintf("%s has %d bad elements, so nothing was changed\n%s", e.name, e.problems.Total, e.problems)
+	return fmt.Sprintf("the feed was refused, nothing was changed; bad elements: %d\n%s", e.problems.Total, e.problems)
 }
 
 // report prints an error for people and returns the exit code.
@@ -75,7 +74,6 @@ func report(w io.Writer, err error) int {
 var hints = map[string]string{
 	"3F000": notInstalled, // schema
 	"42P01": notInstalled, // table
-	"42883": notInstalled, // function
 	"42501": "Members of rolewright_operator may change users, identities and groups; rolewright_auditor may read them.",
 }
 

@@ -41,7 +41,7 @@ func (a *app) printJSON(value any) error {
 	return encoder.Encode(value)
 }
 
-// maxCell is how much of a cell a table shows. Names may have 500 characters; JSON has them all.
+// maxCell is how much of a cell a table shows, but in its last column. Names may have 500 characters; JSON has them all.
 const maxCell = 60
 
 // writeTable aligns by what a terminal shows: wide characters count twice, combining ones not at all.
@@ -54,7 +54,10 @@ func writeTable[T any](w io.Writer, rows []T, columns ...column[T]) error {
 	for _, row := range rows {
 		line := make([]string, len(columns))
 		for i, column := range columns {
-			line[i] = runewidth.Truncate(escape(column.cell(row)), maxCell, "…")
+			line[i] = escape(column.cell(row))
+			if i < len(columns)-1 {
+				line[i] = runewidth.Truncate(line[i], maxCell, "…")
+			}
 		}
 		cells = append(cells, line)
 	}
@@ -65,14 +68,11 @@ func writeTable[T any](w io.Writer, rows []T, columns ...column[T]) error {
 	}
 	var text strings.Builder
 	for _, line := range cells {
+		var padded strings.Builder
 		for i, cell := range line {
-			if i == len(line)-1 {
-				text.WriteString(cell)
-			} else {
-				text.WriteString(runewidth.FillRight(cell, widths[i]+2))
-			}
+			padded.WriteString(runewidth.FillRight(cell, widths[i]+2))
 		}
-		text.WriteString("\n")
+		text.WriteString(strings.TrimRight(padded.String(), " ") + "\n")
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
@@ -107,7 +107,7 @@ func escape(text string) string {
 func escapeLines(text string) string {
 	var safe strings.Builder
 	for _, r := range text {
-		if r == '\n' || unicode.IsPrint(r) {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
 			safe.WriteRune(r)
 		} else {
 			quoted := strconv.QuoteRune(r)

@@ -20,8 +20,7 @@ type progress struct {
 // startProgress shows "what: count" until stop is called.
 func startProgress(w io.Writer, what string) *progress {
 	p := &progress{done: make(chan struct{}), ended: make(chan struct{})}
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !isTerminal(w) {
 		close(p.ended)
 		return p
 	}
@@ -48,4 +47,9 @@ func (p *progress) step() { p.count.Add(1) }
 func (p *progress) stop() {
 	close(p.done)
 	<-p.ended
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -125,7 +125,7 @@ func (a *app) syncIn(ctx context.Context, tx pgx.Tx, provider string, source *fe
 		sending.stop()
 		if refused, ok := refusedElement(err, &needed); ok {
 			problems.Merge([]feed.Problem{refused})
-			return none, &badFeedError{run.file, problems}
+			return none, &badFeedError{problems}
 		}
 		if err != nil {
 			return none, err
@@ -136,11 +136,9 @@ func (a *app) syncIn(ctx context.Context, tx pgx.Tx, provider string, source *fe
 	if err != nil {
 		return none, err
 	}
-	for _, problem := range found {
-		problems.Merge([]feed.Problem{feed.Problem(problem)})
-	}
+	problems.Merge(found)
 	if problems.Total > 0 {
-		return none, &badFeedError{run.file, problems}
+		return none, &badFeedError{problems}
 	}
 	return sync.Apply(ctx, run.apply)
 }
