@@ -160,7 +160,7 @@ func migrate(ctx context.Context, url string, opts Options, run func(*session, *
 	}
 	defer s.close(ctx)
 	if _, err := s.conn.Exec(ctx, "SELECT pg_advisory_lock($1)", lockKey); err != nil {
-		return fmt.Errorf("wait for other migrations of this database: %w", err)
+		return fmt.Errorf("wait for another migration of this database: %w", withCause(ctx, err))
 	}
 
 	db := stdlib.OpenDB(*s.config)
@@ -177,7 +177,15 @@ func migrate(ctx context.Context, url string, opts Options, run func(*session, *
 	if err != nil {
 		return err
 	}
-	return run(s, provider)
+	return withCause(ctx, run(s, provider))
+}
+
+// withCause says that it was ctx that ended a statement: the server only says that a user wished it.
+func withCause(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ctx.Err(), err)
 }
 
 func migrationsOf(results ...*goose.MigrationResult) []Migration {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
 
 // session is the connection that holds the lock and asks the questions; goose works on connections of its own.
@@ -28,6 +29,11 @@ func connect(ctx context.Context, url string, opts Options) (*session, error) {
 		return nil, err
 	}
 	config.RuntimeParams["application_name"] = cmp.Or(config.RuntimeParams["application_name"], "rolewright migrate")
+	// A cancelled statement has to end on the server too: by default pgx closes the connection, and the server
+	// would go on waiting for a lock, with the locks of its transaction.
+	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: 5 * time.Second}
+	}
 	if opts.Logger != nil {
 		config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
 			level := slog.LevelInfo
