@@ -14,7 +14,6 @@ import (
 
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/database"
 
 	"github.com/rolewright/rolewright/migrations"
 )
@@ -165,12 +164,8 @@ func migrate(ctx context.Context, url string, opts Options, run func(*session, *
 
 	db := stdlib.OpenDB(*s.config)
 	defer db.Close()
-	store, err := database.NewStore(database.DialectPostgres, s.versionTable)
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectCustom, db, migrations.FS,
-		goose.WithStore(store),
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS,
+		goose.WithTableName(s.versionTable),
 		goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(slog.New(slog.DiscardHandler)),
 	)
