@@ -22,14 +22,15 @@ CREATE TABLE auth.audit_event (
     xact              xid8        NOT NULL DEFAULT pg_current_xact_id(),
     before            jsonb,
     after             jsonb,
-    CONSTRAINT audit_event_pkey PRIMARY KEY (occurred_at, audit_event_id)
+    -- By transaction, because that is how the trail is followed; rows come in nearly this order.
+    CONSTRAINT audit_event_pkey PRIMARY KEY (xact, audit_event_id, occurred_at)
 ) PARTITION BY RANGE (occurred_at);
 
 -- Catches rows of a month that has no partition yet, so that a forgotten maintenance job never stops a login.
 CREATE TABLE auth.audit_event_default PARTITION OF auth.audit_event DEFAULT;
 
 CREATE INDEX audit_event_user_idx ON auth.audit_event (user_id, occurred_at);
-CREATE INDEX audit_event_xact_idx ON auth.audit_event (xact);
+CREATE INDEX audit_event_occurred_at_idx ON auth.audit_event USING brin (occurred_at);
 
 COMMENT ON TABLE auth.audit_event IS
     'One row per change and per login. Partitioned by month: see auth.maintain_audit_partitions.';
@@ -159,36 +160,9 @@ $first$;
 -- Arguments of the triggers: the subject ('identity') and its key column ('user_identity_id').
 -- Inserts and deletes are audited a statement at a time. Updates go row by row, because only a row trigger can
 -- say in its WHEN clause that nothing worth telling changed: a login that brings nothing new pays nothing here.
-
--- Without noise and without secrets: provider_data may hold whatever a provider sends, tokens among it, so the trail
--- names its keys and never a value.
-CREATE OR REPLACE FUNCTION unsecure.audit_image(_row jsonb)
-RETURNS jsonb
-LANGUAGE sql
-IMMUTABLE
-RETURN jsonb_strip_nulls(
-           CASE WHEN jsonb_typeof(_row -> 'provider_data') = 'object'
-                THEN jsonb_set(_row, '{provider_data}',
-                               to_jsonb(ARRAY(SELECT jsonb_object_keys(_row -> 'provider_data'))))
-                ELSE _row
-           END - '{created_at,updated_at,last_login_at,feed_digest}'::text[]);
-
-CREATE OR REPLACE FUNCTION unsecure.jsonb_changes(_from jsonb, _to jsonb)
-RETURNS jsonb
-LANGUAGE sql
-IMMUTABLE
-RETURN CASE WHEN jsonb_typeof(_to) = 'object'
-            THEN (SELECT coalesce(jsonb_object_agg(t.key, t.value), '{}')
-                  FROM jsonb_each(_to) AS t
-                  WHERE t.value IS DISTINCT FROM _from -> t.key)
-            ELSE 'null'
-       END;
-
-COMMENT ON FUNCTION unsecure.jsonb_changes(jsonb, jsonb) IS
-    'The keys of the second object whose values the first one does not have.';
-
-COMMENT ON FUNCTION unsecure.audit_image(jsonb) IS
-    'A row as the audit trail shows it: without NULLs and housekeeping columns, provider_data reduced to its keys.';
+--
+-- Without noise and without secrets: housekeeping columns are left out, and provider_data may hold whatever a provider sends,
+-- tokens among it, so the trail names its keys and never a value.
 
 CREATE OR REPLACE FUNCTION unsecure.audit_insert()
 RETURNS trigger
@@ -200,8 +174,9 @@ AS $function$
 BEGIN
     INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id, after)
     SELECT TG_ARGV[0] || CASE TG_ARGV[0] WHEN 'member' THEN '.added' ELSE '.created' END,
-           (j.image ->> 'user_id')::uuid, TG_ARGV[0], (j.image ->> TG_ARGV[1])::uuid, unsecure.audit_image(j.image)
-    FROM (SELECT to_jsonb(r) AS image FROM changed_row r OFFSET 0) AS j;
+           (r.image ->> 'user_id')::uuid, TG_ARGV[0], (r.image ->> TG_ARGV[1])::uuid,
+           r.image - '{created_at,updated_at,last_login_at,feed_digest,provider_data}'::text[]
+    FROM (SELECT to_jsonb(c) AS image FROM changed_row c OFFSET 0) AS r;
     RETURN NULL;
 END;
 $function$;
@@ -251,11 +226,25 @@ AS $function$
 BEGIN
     INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id, before)
     SELECT TG_ARGV[0] || CASE TG_ARGV[0] WHEN 'member' THEN '.removed' ELSE '.deleted' END,
-           (j.image ->> 'user_id')::uuid, TG_ARGV[0], (j.image ->> TG_ARGV[1])::uuid, unsecure.audit_image(j.image)
-    FROM (SELECT to_jsonb(r) AS image FROM changed_row r OFFSET 0) AS j;
+           (r.image ->> 'user_id')::uuid, TG_ARGV[0], (r.image ->> TG_ARGV[1])::uuid,
+           r.image - '{created_at,updated_at,last_login_at,feed_digest,provider_data}'::text[]
+    FROM (SELECT to_jsonb(c) AS image FROM changed_row c OFFSET 0) AS r;
     RETURN NULL;
 END;
 $function$;
+
+CREATE OR REPLACE FUNCTION unsecure.changed_keys(_from jsonb, _to jsonb)
+RETURNS jsonb
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT coalesce(jsonb_agg(t.key ORDER BY t.key), '[]')
+    FROM jsonb_each(CASE WHEN jsonb_typeof(_to) = 'object' THEN _to ELSE '{}' END) AS t
+    WHERE t.value IS DISTINCT FROM _from -> t.key;
+$function$;
+
+COMMENT ON FUNCTION unsecure.changed_keys(jsonb, jsonb) IS
+    'The keys of the second object whose values the first one does not have.';
 
 CREATE OR REPLACE FUNCTION unsecure.audit_update()
 RETURNS trigger
@@ -271,23 +260,27 @@ DECLARE
     v_after  jsonb;
     v_verb   text;
 BEGIN
-    v_before := unsecure.jsonb_changes(v_new, v_old);
-    v_after  := unsecure.jsonb_changes(v_old, v_new);
+    SELECT jsonb_object_agg(n.key, v_old -> n.key), jsonb_object_agg(n.key, n.value)
+    INTO v_before, v_after
+    FROM jsonb_each(v_new) AS n
+    WHERE n.value IS DISTINCT FROM v_old -> n.key
+      AND n.key NOT IN ('created_at', 'updated_at', 'last_login_at', 'feed_digest');
+
     IF v_after ? 'provider_data' THEN
-        v_before := jsonb_set(v_before, '{provider_data}', unsecure.jsonb_changes(v_new -> 'provider_data', v_old -> 'provider_data'));
-        v_after  := jsonb_set(v_after, '{provider_data}', unsecure.jsonb_changes(v_old -> 'provider_data', v_new -> 'provider_data'));
+        v_before := jsonb_set(v_before, '{provider_data}', unsecure.changed_keys(v_new -> 'provider_data', v_old -> 'provider_data'));
+        v_after  := jsonb_set(v_after, '{provider_data}', unsecure.changed_keys(v_old -> 'provider_data', v_new -> 'provider_data'));
     END IF;
 
     v_verb := CASE
         WHEN v_after ? 'is_active' THEN CASE WHEN (v_after -> 'is_active')::boolean THEN 'enabled' ELSE 'disabled' END
         WHEN v_after ? 'is_locked' THEN CASE WHEN (v_after -> 'is_locked')::boolean THEN 'locked' ELSE 'unlocked' END
-        WHEN v_after - '{is_last_used,last_login_at,updated_at}'::text[] = '{}' THEN 'last_used'
+        WHEN v_after - 'is_last_used' = '{}' THEN 'last_used'
         ELSE 'updated'
     END;
 
     INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id, before, after)
     VALUES (TG_ARGV[0] || '.' || v_verb, (v_new ->> 'user_id')::uuid, TG_ARGV[0], (v_new ->> TG_ARGV[1])::uuid,
-            unsecure.audit_image(v_before), unsecure.audit_image(v_after));
+            v_before, v_after);
     RETURN NULL;
 END;
 $function$;
@@ -299,8 +292,7 @@ COMMENT ON FUNCTION unsecure.audit_delete() IS 'Statement trigger: one audit row
 COMMENT ON FUNCTION unsecure.audit_update() IS 'Row trigger: one audit row with the columns that changed.';
 
 REVOKE ALL ON FUNCTION
-    unsecure.audit_image(jsonb),
-    unsecure.jsonb_changes(jsonb, jsonb),
+    unsecure.changed_keys(jsonb, jsonb),
     unsecure.audit_insert(),
     unsecure.audit_insert_user(),
     unsecure.audit_insert_identity(),
@@ -312,12 +304,11 @@ FROM PUBLIC;
 -- +goose Down
 
 DROP FUNCTION unsecure.audit_update;
+DROP FUNCTION unsecure.changed_keys;
 DROP FUNCTION unsecure.audit_delete;
 DROP FUNCTION unsecure.audit_insert_identity;
 DROP FUNCTION unsecure.audit_insert_user;
 DROP FUNCTION unsecure.audit_insert;
-DROP FUNCTION unsecure.jsonb_changes;
-DROP FUNCTION unsecure.audit_image;
 DROP FUNCTION auth.maintain_audit_partitions;
 DROP FUNCTION auth.set_audit_context;
 DROP TABLE auth.audit_event;

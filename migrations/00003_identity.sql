@@ -202,7 +202,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     NEW.feed_digest := NULL;
-    IF NEW.is_active IS DISTINCT FROM OLD.is_active AND NEW.is_disabled_by_feed = OLD.is_disabled_by_feed THEN
+    IF NEW.is_active <> OLD.is_active AND NEW.is_disabled_by_feed = OLD.is_disabled_by_feed THEN
         NEW.is_disabled_by_feed := false;
     END IF;
     RETURN NEW;
@@ -231,7 +231,8 @@ CREATE TRIGGER user_identity_changed_elsewhere
         provider_username, provider_email, provider_email_verified, provider_display_name
     ON auth.user_identity
     FOR EACH ROW WHEN (
-        NEW.feed_digest IS NOT DISTINCT FROM OLD.feed_digest
+        NEW.is_active <> OLD.is_active AND NEW.is_disabled_by_feed = OLD.is_disabled_by_feed
+        OR NEW.feed_digest = OLD.feed_digest
         AND (OLD.user_id, OLD.provider_id, OLD.provider_user_id, OLD.provider_groups, OLD.provider_roles, OLD.provider_data,
              OLD.is_active, OLD.is_complete, OLD.provider_username, OLD.provider_email, OLD.provider_email_verified,
              OLD.provider_display_name)
@@ -1238,9 +1239,10 @@ BEGIN
         provider_email_verified = v_new.provider_email_verified,
         provider_display_name   = v_new.provider_display_name,
         is_complete             = v_new.is_complete,
+        feed_digest             = CASE WHEN v_new = v_old THEN v_old.feed_digest END,
         is_last_used            = true,
         last_login_at           = now(),
-        updated_at              = CASE WHEN v_new IS DISTINCT FROM v_old THEN now() ELSE v_old.updated_at END
+        updated_at              = CASE WHEN v_new = v_old THEN v_old.updated_at ELSE now() END
     WHERE user_identity_id = _user_identity_id;
 
     PERFORM unsecure.clear_permission_cache(_user_id);
@@ -1269,41 +1271,47 @@ DECLARE
     v_groups text[] := unsecure.known_groups(_provider_groups, _provider_data);
     v        record;
 BEGIN
-    SELECT i.user_identity_id, i.user_id, i.is_active AS identity_active,
-           u.is_active AS user_active, u.is_locked AS user_locked, p.is_active AS provider_active,
-           i.is_last_used
-           AND i.is_complete = (v_groups IS NOT NULL)
-           AND (v_groups IS NULL OR v_groups = i.provider_groups)
-           AND (_provider_roles IS NULL OR _provider_roles = i.provider_roles)
-           AND (_provider_data IS NULL OR _provider_data = i.provider_data)
-           AND (_email IS NULL OR _email = i.provider_email)
-           AND (_display_name IS NULL OR _display_name = i.provider_display_name) AS nothing_new
+    -- The usual login: known, allowed, through the same identity as before, with nothing new. One statement does it.
+    WITH login AS (
+        UPDATE auth.user_identity i
+        SET last_login_at = now()
+        FROM auth.user_info u, auth.provider p
+        WHERE i.provider_id = _provider_id
+          AND i.provider_user_id = _provider_user_id
+          AND u.user_id = i.user_id
+          AND p.provider_id = i.provider_id
+          AND i.is_active AND i.is_last_used AND u.is_active AND NOT u.is_locked AND p.is_active
+          AND i.is_complete = (v_groups IS NOT NULL)
+          AND (v_groups IS NULL OR v_groups = i.provider_groups)
+          AND (_provider_roles IS NULL OR _provider_roles = i.provider_roles)
+          AND (_provider_data IS NULL OR _provider_data = i.provider_data)
+          AND (_email IS NULL OR _email = i.provider_email)
+          AND (_display_name IS NULL OR _display_name = i.provider_display_name)
+        RETURNING i.user_id, i.user_identity_id
+    ), audit AS (
+        INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id)
+        SELECT 'login.succeeded', l.user_id, 'identity', l.user_identity_id FROM login l
+    )
+    SELECT l.user_id, l.user_identity_id INTO user_id, user_identity_id FROM login l;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+
+    SELECT i.user_identity_id, i.user_id, i.is_active AS identity_active, u.is_active AS user_active, u.is_locked AS user_locked,
+           p.is_active AS provider_active
     INTO v
     FROM auth.user_identity i
     JOIN auth.user_info u ON u.user_id = i.user_id
     JOIN auth.provider p ON p.provider_id = i.provider_id
     WHERE i.provider_id = _provider_id AND i.provider_user_id = _provider_user_id;
-
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    IF NOT (v.provider_active AND v.identity_active AND v.user_active AND NOT v.user_locked) THEN
-        PERFORM unsecure.require_login_allowed(v.provider_active, v.identity_active, v.user_active, v.user_locked, v.user_id);
-    END IF;
+    PERFORM unsecure.require_login_allowed(v.provider_active, v.identity_active, v.user_active, v.user_locked, v.user_id);
 
-    IF v.nothing_new THEN
-        UPDATE auth.user_identity i
-        SET last_login_at = now()
-        WHERE i.user_identity_id = v.user_identity_id AND i.is_last_used AND i.is_active;
-        -- Not found: another login or an operator was faster.
-        v.nothing_new := FOUND;
-    END IF;
-    IF v.nothing_new IS NOT TRUE THEN
-        PERFORM unsecure.refresh_identity(
-            v.user_id, v.user_identity_id, nullif(btrim(_email), ''), nullif(btrim(_display_name), ''),
-            v_groups, _provider_roles, _provider_data);
-    END IF;
-
+    PERFORM unsecure.refresh_identity(
+        v.user_id, v.user_identity_id, nullif(btrim(_email), ''), nullif(btrim(_display_name), ''),
+        v_groups, _provider_roles, _provider_data);
     INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id)
     VALUES ('login.succeeded', v.user_id, 'identity', v.user_identity_id);
 

@@ -60,7 +60,7 @@ func TestStockGooseResetLeavesItsVersionTableOnly(t *testing.T) {
 	before := takeSnapshot(t, url)
 	goose(t, url, "up")
 	goose(t, url, "reset")
-	requireSame(t, "before", before, "goose reset", takeSnapshot(t, url).without("rolewright_version"))
+	requireSame(t, "before", before, "goose reset", takeSnapshot(t, url).withoutVersionTable())
 
 	// What goose left is no reason for down to stop short, or for up to refuse.
 	up(t, url)

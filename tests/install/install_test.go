@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/rolewright/rolewright/internal/bundle"
 	"github.com/rolewright/rolewright/internal/schema"
 )
 
@@ -33,7 +34,7 @@ func TestEveryRouteGivesTheSameCatalog(t *testing.T) {
 			}
 			want := first
 			if route.name == "psql -f install.sql" { // counts no versions
-				want = want.without("rolewright_version")
+				want = want.withoutVersionTable()
 			}
 			requireSame(t, "after "+routes[0].name, want, route.name, got)
 		})
@@ -183,4 +184,22 @@ func TestPsqlRemovesWhatPsqlInstalled(t *testing.T) {
 		t.Fatal(err, output)
 	}
 	requireSame(t, "before", before, "removal", takeSnapshot(t, url))
+}
+
+func TestMigrationsAreWhatSQLSays(t *testing.T) {
+	t.Parallel()
+	rooms, err := bundle.Rooms(os.DirFS(filepath.Join(root, "sql")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := bundle.Migrations(rooms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, migration := range want {
+		got, err := os.ReadFile(filepath.Join(root, "migrations", migration.Name))
+		if err != nil || string(got) != migration.Text {
+			t.Errorf("migrations/%s is stale (%v): run make migrations", migration.Name, err)
+		}
+	}
 }
