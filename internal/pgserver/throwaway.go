@@ -1,0 +1,131 @@
+//go:build unix
+
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// folderPrefix begins the names of the folders of throwaway clusters; sweep knows them by it.
+const folderPrefix = "rolewright-pg-"
+
+// longestSocket is what fits into sockaddr_un on every system, less the final zero.
+const longestSocket = 103
+
+// throwawaySettings trade durability, which a throwaway cluster does not need, for speed. It listens in its own
+// folder only. That folder is closed to other users (0700), which is why "trust" may be the way to log in.
+func throwawaySettings(folder string, extra map[string]string) string {
+	settings := map[string]string{
+		"listen_addresses":           "",
+		"unix_socket_directories":    folder,
+		"port":                       port,
+		"max_connections":            "300",
+		"fsync":                      "off",
+		"synchronous_commit":         "off",
+		"full_page_writes":           "off",
+		"dynamic_shared_memory_type": "mmap", // in the cluster's folder, so that it goes with it
+	}
+	maps.Copy(settings, extra)
+	return configuration(settings)
+}
+
+// configuration writes settings as lines of postgresql.conf.
+func configuration(settings map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		fmt.Fprintf(&b, "%s = '%s'\n", name, strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(settings[name]))
+	}
+	return b.String()
+}
+
+// startThrowaway starts a cluster that lives as long as this process, or until Close.
+func startThrowaway(ctx context.Context, o Options, b binaries, source string) (*Server, error) {
+	a, err := serverAccount()
+	if err != nil {
+		return nil, err
+	}
+	sweep(a)
+	template, noTemplate := cachedTemplate(ctx, a, b)
+	folder, lock, err := newFolder(a)
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for a throwaway PostgreSQL: %w", err)
+	}
+	data := filepath.Join(folder, "data")
+	config := filepath.Join(folder, "postgresql.conf")
+	prepare := "cp -R " + quote(template) + " " + quote(data)
+	if noTemplate != nil { // without a cache every start pays for initdb, and the log has its error
+		prepare = initdb(b, quote(data), quickCluster)
+	}
+	server := fmt.Sprintf("%s -D %s --config_file=%s", quote(b.path("postgres")), quote(data), quote(config))
+
+	err = os.WriteFile(config, []byte(throwawaySettings(folder, o.Settings)), 0o600)
+	if err == nil {
+		err = a.own(config)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder), lock.Close())
+	}
+	g, err := startGuard(a, folder, prepare, server, lock)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the guard of %s: %w", folder, err), os.RemoveAll(folder), lock.Close())
+	}
+	starting, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := g.awaitReady(starting); err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", b.path("postgres"), err), g.end())
+	}
+	s, err := Connect(ctx, socketURL(folder), source, g.end)
+	if err == nil {
+		s.Ours = true
+	}
+	return s, err
+}
+
+// newFolder makes an empty folder of the account's, 0700, and locks the file in it that says it is in use.
+func newFolder(a account) (string, *os.File, error) {
+	var problems []error
+	for _, base := range bases() {
+		folder, lock, err := newFolderIn(a, base)
+		if err == nil {
+			return folder, lock, nil
+		}
+		problems = append(problems, err)
+	}
+	return "", nil, errors.Join(problems...)
+}
+
+func newFolderIn(a account, base string) (string, *os.File, error) {
+	if !a.mayUse(base) {
+		return "", nil, fmt.Errorf("user %s may not make folders in %s", a.name, base)
+	}
+	folder, err := os.MkdirTemp(base, folderPrefix)
+	if err != nil {
+		return "", nil, err
+	}
+	if socket := filepath.Join(folder, ".s.PGSQL."+port); len(socket) > longestSocket {
+		return "", nil, errors.Join(fmt.Errorf("%s is too long for the name of a socket", socket), os.Remove(folder))
+	}
+	lock, err := os.OpenFile(filepath.Join(folder, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_EX), a.own(lock.Name()), a.own(folder))
+	}
+	if err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	return folder, lock, nil
+}
+
+// bases lists where throwaway clusters may live, the fastest first. /tmp is last because TMPDIR is often a long
+// path, and root's may be closed to the account.
+func bases() []string {
+	return unique(append(memoryFolder(), os.TempDir(), "/tmp"))
+}
