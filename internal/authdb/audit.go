@@ -35,6 +35,21 @@ type AuditFilter struct {
 	Limit         int     // the newest so many; 0: all
 }
 
+// AuditedUserID finds a user as UserID does, and one who was deleted by the last username: the trail outlives its users.
+func (db *DB) AuditedUserID(ctx context.Context, name string) (string, error) {
+	return first[string](ctx, db, &NotFoundError{"user", name, "None with this username or id is there or was deleted."}, `
+		SELECT found.user_id::text
+		FROM (SELECT coalesce(
+		    (SELECT u.user_id FROM auth.user_info u
+		     WHERE lower(u.username) = lower(@name) OR u.user_id = @id::uuid
+		     ORDER BY lower(u.username) = lower(@name) DESC LIMIT 1),
+		    (SELECT a.user_id FROM auth.audit_event a
+		     WHERE a.event_code = 'user.deleted' AND (lower(a.before ->> 'username') = lower(@name) OR a.user_id = @id::uuid)
+		     ORDER BY a.occurred_at DESC LIMIT 1)
+		)) AS found (user_id)
+		WHERE found.user_id IS NOT NULL`, args{"name": name, "id": asUUID(name)})
+}
+
 // AuditEvents returns the newest matching rows, the oldest of them first.
 func (db *DB) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, error) {
 	return all[AuditEvent](ctx, db, `

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/rolewright/rolewright/internal/authdb"
@@ -44,7 +45,7 @@ with --output json it then prints one object a line. A transaction that is open 
 				Event: given(cmd, "event", &event), CorrelationID: given(cmd, "correlation", &correlation),
 				Since: given(cmd, "since", &since), Until: given(cmd, "until", &until), Limit: oneMore(limit),
 			}
-			if filter.User, err = resolve(cmd, db, "user", (*authdb.DB).UserID); err != nil {
+			if filter.User, err = resolve(cmd, db, "user", (*authdb.DB).AuditedUserID); err != nil {
 				return err
 			}
 			if filter.Provider, err = resolve(cmd, db, "provider", (*authdb.DB).ProviderID); err != nil {
@@ -69,7 +70,7 @@ with --output json it then prints one object a line. A transaction that is open 
 		},
 	}
 	flags := cmd.Flags()
-	flags.String("user", "", "only those about the user of this `USERNAME`")
+	flags.String("user", "", "only those about the user of this `USERNAME`, who may be deleted")
 	flags.String("provider", "", "only those about the provider of this `CODE`, its identities and mappings")
 	flags.StringVar(&event, "event", "", "only those of this `CODE`, such as user.created, or of a prefix: identity.*")
 	flags.StringVar(&correlation, "correlation", "", "only those with this correlation `ID`")
@@ -171,7 +172,7 @@ func (a *app) auditMaintain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "maintain", Short: "Make the partitions of the coming months, and with --keep drop old ones", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			actions, err := read(cmd.Context(), a, func(db *authdb.DB) ([]authdb.PartitionAction, error) {
+			actions, err := inTx(cmd.Context(), a, func(_ pgx.Tx, db *authdb.DB) ([]authdb.PartitionAction, error) {
 				return db.MaintainAuditPartitions(cmd.Context(), monthsAhead, given(cmd, "keep", &keep))
 			})
 			if err != nil {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -34,18 +33,28 @@ moving and leaving at two providers. It touches no other server. Nothing is left
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options := pgserver.Options{Embedded: true, Log: a.errOut, AllowDownload: true}
 			if keep {
-				options.KeepIn = directory
+				var err error
+				if options.KeepIn, err = keepFolder(directory); err != nil {
+					return err
+				}
 			}
 			server, err := pgserver.Open(cmd.Context(), options)
 			if err != nil {
 				return err
 			}
-			return errors.Join(a.playDemo(cmd.Context(), server, keep), server.Close())
+			return errors.Join(a.playDemo(cmd.Context(), server), server.Close())
 		},
 	}
 	cmd.Flags().BoolVar(&keep, "keep", false, "leave the server running, and say where it is and how to stop it")
-	cmd.Flags().StringVar(&directory, "directory", filepath.Join(os.TempDir(), "rolewright-demo"), "where --keep puts the server")
+	cmd.Flags().StringVar(&directory, "directory", "", "where --keep puts the server; else a `FOLDER` for such data")
 	return cmd
+}
+
+func keepFolder(directory string) (string, error) {
+	if directory != "" {
+		return directory, nil
+	}
+	return pgserver.KeepFolder(os.Getenv)
 }
 
 const (
@@ -53,51 +62,54 @@ const (
 	demoDatabase = "rolewright"
 )
 
-func (a *app) playDemo(ctx context.Context, server *pgserver.Server, keep bool) error {
-	url, err := prepareDemo(ctx, server)
+func (a *app) playDemo(ctx context.Context, server *pgserver.Server) error {
+	address, err := url.Parse(server.URL(demoDatabase))
 	if err != nil {
 		return err
 	}
-	d := &demo{app: a, ctx: ctx, url: url}
+	address.User = url.User(demoOwner)
+	d := &demo{app: a, ctx: ctx, url: address.String()}
 	d.say("PostgreSQL %s, %s.", server.Version, server.Source)
-	d.play()
-	if d.err != nil {
-		return d.err
+
+	isNew, err := prepareDemo(ctx, server)
+	switch {
+	case err != nil:
+		return err
+	case isNew:
+		d.play()
+	default:
+		d.say("The demo was played here before.")
 	}
-	if keep {
-		d.heading("It is still there")
-		d.say("try     rolewright user list --database-url '%s'", url)
-		d.say("psql    psql '%s'", url)
+	if server.StopCommand != "" {
+		d.heading("It stays")
+		d.say("try     rolewright user list --database-url '%s'", d.url)
+		d.say("psql    psql '%s'", d.url)
 		d.say("stop    %s", server.StopCommand)
-		d.say("remove  %s", server.RemoveCommand)
+		d.say("remove  %s  (once it is stopped)", server.RemoveCommand)
 	}
 	return d.err
 }
 
-// prepareDemo makes a database and an owner without superuser rights, and returns the owner's URL.
-func prepareDemo(ctx context.Context, server *pgserver.Server) (string, error) {
+// prepareDemo makes a database and an owner without superuser rights, unless a server that was kept has them.
+func prepareDemo(ctx context.Context, server *pgserver.Server) (isNew bool, err error) {
 	conn, err := pgx.Connect(ctx, server.URL(""))
 	if err != nil {
-		return "", err
+		return false, err
 	}
 	defer disconnect(ctx, conn)
+	if err := conn.QueryRow(ctx, "SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = $1)", demoDatabase).Scan(&isNew); err != nil || !isNew {
+		return false, err
+	}
 	for _, statement := range []string{
+		"DROP ROLE IF EXISTS " + demoOwner, // of a demo that was interrupted
 		"CREATE ROLE " + demoOwner + " LOGIN CREATEROLE",
 		"CREATE DATABASE " + demoDatabase + " OWNER " + demoOwner,
 	} {
 		if _, err := conn.Exec(ctx, statement); err != nil {
-			if server.RemoveCommand != "" {
-				return "", fmt.Errorf("there is a demo already (%w). Remove it first: %s", err, server.RemoveCommand)
-			}
-			return "", err
+			return false, err
 		}
 	}
-	address, err := url.Parse(server.URL(demoDatabase))
-	if err != nil {
-		return "", err
-	}
-	address.User = url.User(demoOwner)
-	return address.String(), nil
+	return true, nil
 }
 
 // demo plays commands and shows what they did. Its methods do nothing once one has failed.

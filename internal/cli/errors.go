@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,8 @@ func report(w io.Writer, err error) int {
 	var bad *badFeedError
 	var unreachable *pgconn.ConnectError
 	switch {
+	case errors.Is(err, context.Canceled):
+		message = "interrupted"
 	case errors.As(err, &unreachable):
 		hint = "The database is that of --database-url, else of DATABASE_URL, else of libpq's PG* variables."
 	case errors.As(err, &refused):
