@@ -6,6 +6,7 @@ import (
 	"time"
 )
 
+// AuditEvent is a row of auth.audit_event.
 type AuditEvent struct {
 	AuditEventID    int64           `json:"audit_event_id" db:"audit_event_id"`
 	OccurredAt      time.Time       `json:"occurred_at" db:"occurred_at"`

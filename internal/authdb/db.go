@@ -24,6 +24,7 @@ type Querier interface {
 // DB calls the functions of schema auth.
 type DB struct{ q Querier }
 
+// New calls through a connection or a transaction.
 func New(q Querier) *DB { return &DB{q} }
 
 type args = pgx.NamedArgs

@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// Group is a row of auth.user_group.
 type Group struct {
 	UserGroupID string    `json:"user_group_id" db:"user_group_id"`
 	Code        string    `json:"code" db:"code"`
@@ -24,6 +25,7 @@ type GroupMember struct {
 	CreatedAt  time.Time  `json:"created_at" db:"created_at"`
 }
 
+// Mapping is a row of auth.user_group_mapping, with the codes of its group and provider.
 type Mapping struct {
 	UserGroupMappingID string    `json:"user_group_mapping_id" db:"user_group_mapping_id"`
 	GroupCode          string    `json:"group_code" db:"group_code"`
@@ -60,11 +62,13 @@ type MappingFilter struct {
 // GroupSettings are parameters of create_user_group and update_user_group. Nil is the default, or keeps.
 type GroupSettings struct{ Name, GroupType, Description *string }
 
+// GroupID finds a group by its code.
 func (db *DB) GroupID(ctx context.Context, code string) (string, error) {
 	return first[string](ctx, db, &NotFoundError{"group", code, "rolewright group list shows them all."},
 		`SELECT user_group_id::text FROM auth.user_group WHERE code = @code`, args{"code": code})
 }
 
+// Groups lists groups.
 func (db *DB) Groups(ctx context.Context, f GroupFilter) ([]Group, error) {
 	return all[Group](ctx, db, `
 		SELECT user_group_id, code, name, description, group_type, is_active, created_at, updated_at
@@ -76,10 +80,12 @@ func (db *DB) Groups(ctx context.Context, f GroupFilter) ([]Group, error) {
 		args{"group": f.Group, "type": f.Type, "active": f.Active, "limit": f.Limit})
 }
 
+// Group reads one group.
 func (db *DB) Group(ctx context.Context, id string) (Group, error) {
 	return single(db.Groups(ctx, GroupFilter{Group: &id}))
 }
 
+// GroupMembers lists the manual members of a group.
 func (db *DB) GroupMembers(ctx context.Context, id string) ([]GroupMember, error) {
 	return all[GroupMember](ctx, db, `
 		SELECT m.user_id, u.username, m.valid_until, m.created_at
@@ -87,24 +93,29 @@ func (db *DB) GroupMembers(ctx context.Context, id string) ([]GroupMember, error
 		WHERE m.user_group_id = @id ORDER BY lower(u.username)`, args{"id": id})
 }
 
+// CreateUserGroup calls auth.create_user_group.
 func (db *DB) CreateUserGroup(ctx context.Context, code string, s GroupSettings) (string, error) {
 	return call[string](ctx, db, "create_user_group", args{
 		"code": code, "name": s.Name, "group_type": s.GroupType, "description": s.Description})
 }
 
+// UpdateUserGroup calls auth.update_user_group.
 func (db *DB) UpdateUserGroup(ctx context.Context, id string, s GroupSettings, drop bool) (bool, error) {
 	return call[bool](ctx, db, "update_user_group", args{
 		"user_group_id": id, "name": s.Name, "group_type": s.GroupType, "description": s.Description, "drop": drop})
 }
 
+// EnableUserGroup calls auth.enable_user_group.
 func (db *DB) EnableUserGroup(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "enable_user_group", args{"user_group_id": id})
 }
 
+// DisableUserGroup calls auth.disable_user_group.
 func (db *DB) DisableUserGroup(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "disable_user_group", args{"user_group_id": id})
 }
 
+// DeleteUserGroup calls auth.delete_user_group.
 func (db *DB) DeleteUserGroup(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "delete_user_group", args{"user_group_id": id})
 }
@@ -114,10 +125,12 @@ func (db *DB) AddGroupMember(ctx context.Context, groupID, userID string, validU
 	return call[bool](ctx, db, "add_group_member", args{"user_group_id": groupID, "user_id": userID, "valid_until": validUntil})
 }
 
+// RemoveGroupMember calls auth.remove_group_member.
 func (db *DB) RemoveGroupMember(ctx context.Context, groupID, userID string) (bool, error) {
 	return call[bool](ctx, db, "remove_group_member", args{"user_group_id": groupID, "user_id": userID})
 }
 
+// Mappings lists mappings.
 func (db *DB) Mappings(ctx context.Context, f MappingFilter) ([]Mapping, error) {
 	return all[Mapping](ctx, db, `
 		SELECT m.user_group_mapping_id, g.code AS group_code, p.code AS provider_code, m.external_group_name,
@@ -131,6 +144,7 @@ func (db *DB) Mappings(ctx context.Context, f MappingFilter) ([]Mapping, error) 
 		args{"group": f.Group, "provider": f.Provider, "limit": f.Limit})
 }
 
+// UnmappedGroups reads auth.unmapped_external_group.
 func (db *DB) UnmappedGroups(ctx context.Context, f MappingFilter) ([]Unmapped, error) {
 	return all[Unmapped](ctx, db, `
 		SELECT provider_code, external_kind, external_name, identities FROM auth.unmapped_external_group
@@ -146,12 +160,14 @@ func (db *DB) MappingID(ctx context.Context, name string) (string, error) {
 		args{"id": asUUID(name)})
 }
 
+// CreateGroupMapping calls auth.create_group_mapping.
 func (db *DB) CreateGroupMapping(ctx context.Context, groupID, providerID string, externalGroup, externalRole *string) (string, error) {
 	return call[string](ctx, db, "create_group_mapping", args{
 		"user_group_id": groupID, "provider_id": providerID,
 		"external_group_name": externalGroup, "external_role_name": externalRole})
 }
 
+// DeleteGroupMapping calls auth.delete_group_mapping.
 func (db *DB) DeleteGroupMapping(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "delete_group_mapping", args{"user_group_mapping_id": id})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 )
 
+// Identity is a row of auth.user_identity, with the names of its user and provider.
 type Identity struct {
 	UserIdentityID   string          `json:"user_identity_id" db:"user_identity_id"`
 	UserID           string          `json:"user_id" db:"user_id"`
@@ -46,6 +47,7 @@ func (db *DB) IdentityID(ctx context.Context, name string) (string, error) {
 		args{"id": asUUID(name), "provider": provider, "account": account})
 }
 
+// Identities lists identities.
 func (db *DB) Identities(ctx context.Context, f IdentityFilter) ([]Identity, error) {
 	return all[Identity](ctx, db, `
 		SELECT i.user_identity_id, i.user_id, u.username, p.code AS provider_code, i.provider_user_id, i.provider_groups,
@@ -63,6 +65,7 @@ func (db *DB) Identities(ctx context.Context, f IdentityFilter) ([]Identity, err
 		args{"identity": f.Identity, "provider": f.Provider, "user": f.User, "group": f.Group, "active": f.Active, "limit": f.Limit})
 }
 
+// Identity reads one identity.
 func (db *DB) Identity(ctx context.Context, id string) (Identity, error) {
 	return single(db.Identities(ctx, IdentityFilter{Identity: &id}))
 }
@@ -74,6 +77,7 @@ type NewIdentity struct {
 	Data                               *string
 }
 
+// CreateUserIdentity calls auth.create_user_identity.
 func (db *DB) CreateUserIdentity(ctx context.Context, n NewIdentity) (string, error) {
 	return call[string](ctx, db, "create_user_identity", args{
 		"user_id": n.UserID, "provider_id": n.ProviderID, "provider_user_id": n.ProviderUserID,
@@ -86,14 +90,17 @@ func (db *DB) SwitchActiveIdentity(ctx context.Context, userID, providerID strin
 		"user_id": userID, "provider_id": providerID, "user_identity_id": identityID})
 }
 
+// EnableUserIdentity calls auth.enable_user_identity.
 func (db *DB) EnableUserIdentity(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "enable_user_identity", args{"user_identity_id": id})
 }
 
+// DisableUserIdentity calls auth.disable_user_identity.
 func (db *DB) DisableUserIdentity(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "disable_user_identity", args{"user_identity_id": id})
 }
 
+// DeleteUserIdentity calls auth.delete_user_identity.
 func (db *DB) DeleteUserIdentity(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "delete_user_identity", args{"user_identity_id": id})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// Provider is a row of auth.provider.
 type Provider struct {
 	ProviderID      string    `json:"provider_id" db:"provider_id"`
 	Code            string    `json:"code" db:"code"`
@@ -49,11 +50,13 @@ func (s ProviderSettings) args(key, value string) args {
 const providerColumns = `provider_id, code, name, provider_type, is_active, creates_users, link_by, groups_path::text,
 	roles_path::text, group_match, max_disable_share::float8, max_disable_count, created_at, updated_at`
 
+// ProviderID finds a provider by its code.
 func (db *DB) ProviderID(ctx context.Context, code string) (string, error) {
 	return first[string](ctx, db, &NotFoundError{"provider", code, "rolewright provider list shows them all."},
 		`SELECT provider_id::text FROM auth.provider WHERE code = @code`, args{"code": code})
 }
 
+// Providers lists providers, with active given those that are or are not; limit 0 is all.
 func (db *DB) Providers(ctx context.Context, active *bool, limit int) ([]Provider, error) {
 	return all[Provider](ctx, db, `
 		SELECT `+providerColumns+` FROM auth.provider
@@ -61,32 +64,39 @@ func (db *DB) Providers(ctx context.Context, active *bool, limit int) ([]Provide
 		ORDER BY code LIMIT nullif(@limit::bigint, 0)`, args{"active": active, "limit": limit})
 }
 
+// Provider reads one provider.
 func (db *DB) Provider(ctx context.Context, id string) (Provider, error) {
 	return single(all[Provider](ctx, db, `SELECT `+providerColumns+` FROM auth.provider WHERE provider_id = @id`, args{"id": id}))
 }
 
+// ProviderStatistics reads auth.provider_statistics for one provider.
 func (db *DB) ProviderStatistics(ctx context.Context, id string) (ProviderStatistics, error) {
 	return single(all[ProviderStatistics](ctx, db, `
 		SELECT total_users, active_users, recent_logins, most_recent_login
 		FROM auth.provider_statistics WHERE provider_id = @id`, args{"id": id}))
 }
 
+// CreateProvider calls auth.create_provider.
 func (db *DB) CreateProvider(ctx context.Context, code string, settings ProviderSettings) (string, error) {
 	return call[string](ctx, db, "create_provider", settings.args("code", code))
 }
 
+// UpdateProvider calls auth.update_provider.
 func (db *DB) UpdateProvider(ctx context.Context, id string, settings ProviderSettings) (bool, error) {
 	return call[bool](ctx, db, "update_provider", settings.args("provider_id", id))
 }
 
+// EnableProvider calls auth.enable_provider.
 func (db *DB) EnableProvider(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "enable_provider", args{"provider_id": id})
 }
 
+// DisableProvider calls auth.disable_provider.
 func (db *DB) DisableProvider(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "disable_provider", args{"provider_id": id})
 }
 
+// DeleteProvider calls auth.delete_provider.
 func (db *DB) DeleteProvider(ctx context.Context, id string, deleteIdentities bool) (bool, error) {
 	return call[bool](ctx, db, "delete_provider", args{"provider_id": id, "delete_identities": deleteIdentities})
 }

@@ -36,6 +36,7 @@ type IdentitySync struct {
 	conn *pgconn.PgConn
 }
 
+// BeginIdentitySync calls auth.begin_identity_sync: the transaction is the sync's from here on.
 func BeginIdentitySync(ctx context.Context, tx pgx.Tx, providerID string) (*IdentitySync, error) {
 	db := New(tx)
 	return &IdentitySync{db, tx.Conn().PgConn()}, do(ctx, db, "begin_identity_sync", args{"provider_id": providerID})
@@ -82,10 +83,12 @@ func (s *IdentitySync) CopyElements(ctx context.Context, produce func(send func(
 	})
 }
 
+// Problems calls auth.identity_sync_problems.
 func (s *IdentitySync) Problems(ctx context.Context, limit int) ([]feed.Problem, error) {
 	return all[feed.Problem](ctx, s.db, `SELECT line_no, reason FROM auth.identity_sync_problems(_limit => @limit)`, args{"limit": limit})
 }
 
+// Apply calls auth.apply_identity_sync.
 func (s *IdentitySync) Apply(ctx context.Context, o SyncOptions) (SyncResult, error) {
 	a := args{"create_missing": o.CreateMissing, "disable_missing": o.DisableMissing, "dry_run": o.DryRun,
 		"max_disable": o.MaxDisable, "allow_empty": o.AllowEmpty}

@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// User is a row of auth.user_info.
 type User struct {
 	UserID           string    `json:"user_id" db:"user_id"`
 	Username         string    `json:"username" db:"username"`
@@ -54,6 +55,7 @@ func (db *DB) UserID(ctx context.Context, name string) (string, error) {
 		 ORDER BY lower(username) = lower(@name) DESC LIMIT 1`, args{"name": name, "id": asUUID(name)})
 }
 
+// Users lists users.
 func (db *DB) Users(ctx context.Context, f UserFilter) ([]User, error) {
 	return all[User](ctx, db, `
 		SELECT `+userColumns+` FROM auth.user_info u
@@ -66,42 +68,51 @@ func (db *DB) Users(ctx context.Context, f UserFilter) ([]User, error) {
 		args{"active": f.Active, "locked": f.Locked, "match": f.Match, "provider": f.Provider, "limit": f.Limit})
 }
 
+// User reads one user.
 func (db *DB) User(ctx context.Context, id string) (User, error) {
 	return single(all[User](ctx, db, `SELECT `+userColumns+` FROM auth.user_info WHERE user_id = @id`, args{"id": id}))
 }
 
+// EffectiveGroups calls auth.effective_groups.
 func (db *DB) EffectiveGroups(ctx context.Context, userID string) ([]EffectiveGroup, error) {
 	return all[EffectiveGroup](ctx, db, `
 		SELECT user_group_id, code, name, membership_source, user_identity_id, provider_code
 		FROM auth.effective_groups(_user_id => @id) ORDER BY code, membership_source, provider_code`, args{"id": userID})
 }
 
+// CreateUser calls auth.create_user.
 func (db *DB) CreateUser(ctx context.Context, username string, s UserSettings) (string, error) {
 	return call[string](ctx, db, "create_user", args{
 		"username": username, "display_name": s.DisplayName, "email": s.Email, "email_verified": s.EmailVerified})
 }
 
+// UpdateUser calls auth.update_user.
 func (db *DB) UpdateUser(ctx context.Context, id string, username *string, s UserSettings) (bool, error) {
 	return call[bool](ctx, db, "update_user", args{
 		"user_id": id, "username": username, "display_name": s.DisplayName, "email": s.Email, "email_verified": s.EmailVerified})
 }
 
+// EnableUser calls auth.enable_user.
 func (db *DB) EnableUser(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "enable_user", args{"user_id": id})
 }
 
+// DisableUser calls auth.disable_user.
 func (db *DB) DisableUser(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "disable_user", args{"user_id": id})
 }
 
+// LockUser calls auth.lock_user.
 func (db *DB) LockUser(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "lock_user", args{"user_id": id})
 }
 
+// UnlockUser calls auth.unlock_user.
 func (db *DB) UnlockUser(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "unlock_user", args{"user_id": id})
 }
 
+// DeleteUser calls auth.delete_user.
 func (db *DB) DeleteUser(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, db, "delete_user", args{"user_id": id})
 }

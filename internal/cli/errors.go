@@ -57,6 +57,7 @@ func report(w io.Writer, err error) int {
 		hint = missing.Hint
 	case errors.As(err, &bad):
 		sqlstate = authdb.ErrBadFeedElements
+		hint = "Correct these lines and send all of it again."
 	}
 
 	fmt.Fprintln(w, "rolewright:", escapeLines(message))

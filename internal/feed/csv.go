@@ -22,7 +22,7 @@ func csvSource(lines *lineReader, separator string) (source, error) {
 	records := newRecordReader(lines)
 	_, header, err := records.next()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		// Nothing at all: an empty feed, which is for the database to judge.
 		return func() (int64, []byte, error) { return 0, nil, io.EOF }, nil
 	case err != nil:
@@ -210,7 +210,7 @@ func (r *recordReader) next() (int64, []string, error) {
 			if errors.Is(err, errTooLong) {
 				return start, nil, err
 			}
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
@@ -234,7 +234,7 @@ func (r *recordReader) parse() ([]string, error) {
 	var malformed *csv.ParseError
 	if errors.As(err, &malformed) {
 		// What is left of a malformed record must not become part of the next one.
-		for rest := err; rest != io.EOF; {
+		for rest := err; !errors.Is(rest, io.EOF); {
 			_, rest = r.parser.Read()
 		}
 		return nil, badElement("not CSV: " + malformed.Err.Error())

@@ -19,9 +19,10 @@ import (
 // Format is how a feed is written.
 type Format string
 
+// The formats that there are.
 const (
-	NDJSON Format = "ndjson"
-	CSV    Format = "csv"
+	NDJSON Format = "ndjson" // a JSON object a line
+	CSV    Format = "csv"    // see csvSource
 )
 
 // DigestSize is the length of an element's digest: SHA-256 cut to 16 bytes. It is cryptographic because a directory's
@@ -128,14 +129,14 @@ func (f *Feed) Index(yield func(Entry) error) (Problems, error) {
 	var problems Problems
 	parser := newParser()
 	var digest [sha256.Size]byte // here and not in the loop: it escapes, and must not be allocated for every line
-	sum, err := f.read(input, func(line int64, element []byte, err error) error {
+	sum, err := f.read(input, func(line int64, element []byte, bad error) error {
 		var id []byte
-		if err == nil {
-			id, err = parser.providerUserID(element)
+		if bad == nil {
+			id, bad = parser.providerUserID(element)
 		}
-		if err != nil {
-			problems.add(line, err.Error())
-			return nil
+		if bad != nil {
+			problems.add(line, bad.Error())
+			return nil //nolint:nilerr // one bad element does not end the reading: all of them are wanted
 		}
 		digest = sha256.Sum256(element)
 		return yield(Entry{line, id, digest[:DigestSize]})
@@ -150,8 +151,8 @@ func (f *Feed) Elements(wanted *LineSet, yield func(line int64, element []byte) 
 	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	sum, err := f.read(f.file, func(line int64, element []byte, err error) error {
-		if err != nil || !wanted.Has(line) {
+	sum, err := f.read(f.file, func(line int64, element []byte, bad error) error {
+		if bad != nil || !wanted.Has(line) {
 			return nil
 		}
 		return yield(line, element)
@@ -163,7 +164,7 @@ func (f *Feed) Elements(wanted *LineSet, yield func(line int64, element []byte) 
 }
 
 // read calls each with every element, or with the badElement that stands in its place, and returns a checksum of the bytes.
-func (f *Feed) read(r io.Reader, each func(line int64, element []byte, err error) error) (uint64, error) {
+func (f *Feed) read(r io.Reader, each func(line int64, element []byte, bad error) error) (uint64, error) {
 	var sum maphash.Hash
 	sum.SetSeed(f.seed)
 	lines := newLineReader(io.TeeReader(r, &sum))
@@ -176,7 +177,7 @@ func (f *Feed) read(r io.Reader, each func(line int64, element []byte, err error
 	}
 	for {
 		line, element, err := next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return sum.Sum64(), nil
 		}
 		if err != nil && !isBadElement(err) {

@@ -370,7 +370,9 @@ func FuzzNDJSON(f *testing.F) {
 		for _, entry := range good {
 			var line int64
 			number, id, _ := strings.Cut(entry, ":")
-			fmt.Sscan(number, &line)
+			if _, err := fmt.Sscan(number, &line); err != nil {
+				t.Fatal(err)
+			}
 			var object map[string]any
 			decoder := json.NewDecoder(strings.NewReader(found[line]))
 			decoder.UseNumber() // numbers that no float64 holds are JSON all the same

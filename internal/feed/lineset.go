@@ -8,6 +8,7 @@ type LineSet struct {
 	size int64
 }
 
+// Add puts a line into the set.
 func (s *LineSet) Add(line int64) {
 	word := int(line / 64)
 	if word >= len(s.bits) {
@@ -19,11 +20,13 @@ func (s *LineSet) Add(line int64) {
 	}
 }
 
+// Has says whether a line is in the set.
 func (s *LineSet) Has(line int64) bool {
 	word := int(line / 64)
 	return word < len(s.bits) && s.bits[word]&(1<<(line%64)) != 0
 }
 
+// Len is the number of lines in the set.
 func (s *LineSet) Len() int64 { return s.size }
 
 // Nth is the nth of the lines in ascending order, counted from 1: the order in which Elements yields them.
