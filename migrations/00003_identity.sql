@@ -1272,28 +1272,38 @@ DECLARE
     v        record;
 BEGIN
     -- The usual login: known, allowed, through the same identity as before, with nothing new. One statement does it.
+    -- The conditions stand in a subquery so that PostgreSQL does not ask them again after waiting for the row: a login that then
+    -- gave way would hold the identity's lock while it asks for the user's, and deadlock with one that holds the user's.
     WITH login AS (
         UPDATE auth.user_identity i
         SET last_login_at = now()
-        FROM auth.user_info u, auth.provider p
-        WHERE i.provider_id = _provider_id
-          AND i.provider_user_id = _provider_user_id
-          AND u.user_id = i.user_id
-          AND p.provider_id = i.provider_id
-          AND i.is_active AND i.is_last_used AND u.is_active AND NOT u.is_locked AND p.is_active
-          AND i.is_complete = (v_groups IS NOT NULL)
-          AND (v_groups IS NULL OR v_groups = i.provider_groups)
-          AND (_provider_roles IS NULL OR _provider_roles = i.provider_roles)
-          AND (_provider_data IS NULL OR _provider_data = i.provider_data)
-          AND (_email IS NULL OR _email = i.provider_email)
-          AND (_display_name IS NULL OR _display_name = i.provider_display_name)
-        RETURNING i.user_id, i.user_identity_id
+        WHERE i.user_identity_id = (
+            SELECT k.user_identity_id
+            FROM auth.user_identity k
+            JOIN auth.user_info u ON u.user_id = k.user_id
+            JOIN auth.provider p ON p.provider_id = k.provider_id
+            WHERE k.provider_id = _provider_id
+              AND k.provider_user_id = _provider_user_id
+              AND k.is_active AND k.is_last_used AND u.is_active AND NOT u.is_locked AND p.is_active
+              AND k.is_complete = (v_groups IS NOT NULL)
+              AND (v_groups IS NULL OR v_groups = k.provider_groups)
+              AND (_provider_roles IS NULL OR _provider_roles = k.provider_roles)
+              AND (_provider_data IS NULL OR _provider_data = k.provider_data)
+              AND (_email IS NULL OR _email = k.provider_email)
+              AND (_display_name IS NULL OR _display_name = k.provider_display_name))
+        RETURNING i.user_id, i.user_identity_id, i.is_active
     ), audit AS (
         INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id)
         SELECT 'login.succeeded', l.user_id, 'identity', l.user_identity_id FROM login l
     )
-    SELECT l.user_id, l.user_identity_id INTO user_id, user_identity_id FROM login l;
+    SELECT l.user_id, l.user_identity_id, l.is_active INTO v FROM login l;
     IF FOUND THEN
+        -- False when it was disabled while this login waited for the row.
+        IF NOT v.is_active THEN
+            PERFORM unsecure.require_login_allowed(true, false, true, false, v.user_id);
+        END IF;
+        user_id          := v.user_id;
+        user_identity_id := v.user_identity_id;
         RETURN;
     END IF;
 

@@ -1,0 +1,109 @@
+// Command bench measures Rolewright against floors: what PostgreSQL itself needs for the same rows, in the same run.
+//
+// It prints ratios, since seconds say more about the machine than about the product.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rolewright/rolewright/internal/pgserver"
+	"github.com/rolewright/rolewright/internal/schema"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	rounds := flag.Int("rounds", 5, "rounds of each login measurement; the median counts")
+	sizes := flag.String("sizes", "100000,1000000", "how many identities to sync")
+	only := flag.String("only", "", "sync or login: one of the two")
+	flag.Parse()
+
+	if err := run(ctx, *only, parseSizes(*sizes), *rounds); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only string, sizes []int, rounds int) error {
+	scratch, err := os.MkdirTemp("", "rolewright-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+
+	binary := filepath.Join(scratch, "rolewright")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/rolewright").CombinedOutput(); err != nil {
+		return fmt.Errorf("build the command: %w\n%s", err, out)
+	}
+	server, err := pgserver.Open(ctx, pgserver.Options{
+		Embedded: true,
+		Log:      os.Stderr,
+		// Room for the million: what any server that holds one would have.
+		Settings: map[string]string{"shared_buffers": "1GB", "max_wal_size": "8GB", "autovacuum": "off", "jit": "on"},
+	})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	fmt.Printf("PostgreSQL %s, %d cores, %s/%s\n\n", server.Version, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+
+	b := &bench{server: server, binary: binary, scratch: scratch, rounds: rounds}
+	if only != "login" {
+		for _, size := range sizes {
+			if err := b.sync(ctx, size); err != nil {
+				return fmt.Errorf("sync of %d: %w", size, err)
+			}
+		}
+	}
+	if only != "sync" {
+		if err := b.login(ctx); err != nil {
+			return fmt.Errorf("login: %w", err)
+		}
+	}
+	return nil
+}
+
+// bench is one run.
+type bench struct {
+	server  *pgserver.Server
+	binary  string
+	scratch string
+	rounds  int
+}
+
+// database makes an empty database with Rolewright in it and returns its URL.
+func (b *bench) database(ctx context.Context, name string) (string, error) {
+	admin, err := pgx.Connect(ctx, b.server.URL(""))
+	if err != nil {
+		return "", err
+	}
+	defer admin.Close(ctx)
+	if _, err := admin.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+		return "", err
+	}
+	url := b.server.URL(name)
+	_, err = schema.Up(ctx, url, schema.Options{})
+	return url, err
+}
+
+func parseSizes(list string) []int {
+	var sizes []int
+	for _, field := range strings.Split(list, ",") {
+		var size int
+		if _, err := fmt.Sscan(field, &size); err == nil {
+			sizes = append(sizes, size)
+		}
+	}
+	return sizes
+}
