@@ -136,7 +136,7 @@ func (f *Feed) Index(yield func(Entry) error) (Problems, error) {
 		}
 		if bad != nil {
 			problems.add(line, bad.Error())
-			return nil //nolint:nilerr // one bad element does not end the reading: all of them are wanted
+			return nil
 		}
 		digest = sha256.Sum256(element)
 		return yield(Entry{line, id, digest[:DigestSize]})
@@ -152,10 +152,10 @@ func (f *Feed) Elements(wanted *LineSet, yield func(line int64, element []byte) 
 		return err
 	}
 	sum, err := f.read(f.file, func(line int64, element []byte, bad error) error {
-		if bad != nil || !wanted.Has(line) {
-			return nil
+		if bad == nil && wanted.Has(line) {
+			return yield(line, element)
 		}
-		return yield(line, element)
+		return nil
 	})
 	if err == nil && sum != f.sum {
 		err = ErrChanged
