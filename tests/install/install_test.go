@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/rolewright/rolewright/internal/bundle"
 	"github.com/rolewright/rolewright/internal/schema"
+	"github.com/rolewright/rolewright/tests/harness"
 )
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // Every route runs in a cluster of its own, because the group roles belong to the whole cluster.
 func TestEveryRouteGivesTheSameCatalog(t *testing.T) {
@@ -25,7 +29,7 @@ func TestEveryRouteGivesTheSameCatalog(t *testing.T) {
 	var first snapshot
 	for i, route := range routes {
 		ok := t.Run(route.name, func(t *testing.T) {
-			url := emptyDatabase(t, newCluster(t), "owner")
+			url := harness.Cluster(t).Empty(t).OwnerURL
 			route.install(t, url)
 			got := takeSnapshot(t, url)
 			if i == 0 {
@@ -49,7 +53,7 @@ func TestEveryRouteGivesTheSameCatalog(t *testing.T) {
 
 func TestPrintedScriptIsRecorded(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
+	url := harness.Cluster(t).Empty(t).OwnerURL
 	goose(t, url, "up-by-one")
 
 	psql(t, url, printed(t, url))
@@ -78,7 +82,7 @@ func TestPrintedScriptIsRecorded(t *testing.T) {
 
 func TestPrintAllNeedsNoDatabase(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
+	url := harness.Cluster(t).Empty(t).OwnerURL
 	want, err := os.ReadFile(printed(t, url))
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +98,7 @@ func TestPrintAllNeedsNoDatabase(t *testing.T) {
 
 func TestStatusAndPrintWriteNothing(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
+	url := harness.Cluster(t).Empty(t).OwnerURL
 	before := takeSnapshot(t, url)
 	status, err := schema.Status(t.Context(), url, schema.Options{})
 	if err != nil {
@@ -111,9 +115,9 @@ func TestStatusAndPrintWriteNothing(t *testing.T) {
 
 func TestVersionTableElsewhere(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
-	url := emptyDatabase(t, cluster, "owner")
-	execute(t, url, "CREATE SCHEMA bookkeeping")
+	db := harness.Cluster(t).Empty(t)
+	url := db.OwnerURL
+	harness.Exec(t, db, "CREATE SCHEMA bookkeeping")
 	before := takeSnapshot(t, url)
 	opts := schema.Options{VersionTable: "bookkeeping.rolewright"}
 	if _, err := schema.Up(t.Context(), url, opts); err != nil {
@@ -137,30 +141,31 @@ func TestVersionTableElsewhere(t *testing.T) {
 // An application that migrates with goose too counts its versions in goose_db_version.
 func TestApplicationsOwnGooseIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
-	execute(t, url, `
+	db := harness.Cluster(t).Empty(t)
+	url := db.OwnerURL
+	harness.Exec(t, db, `
 		CREATE TABLE public.goose_db_version (version_id bigint);
-		INSERT INTO public.goose_db_version VALUES (7);
-		ALTER ROLE owner SET search_path = ''`)
+		INSERT INTO public.goose_db_version VALUES (7)`)
 	before := takeSnapshot(t, url)
 	up(t, url)
 	if _, err := schema.Down(t.Context(), url, schema.Options{}, true); err != nil {
 		t.Fatal(err)
 	}
 	requireSame(t, "before", before, "up and down", takeSnapshot(t, url))
-	if got := queryText(t, url, "SELECT string_agg(version_id::text, ',') FROM public.goose_db_version"); got != "7" {
-		t.Errorf("goose_db_version holds %s, want 7", got)
+	if got := harness.Column[int64](t, db, "SELECT version_id FROM public.goose_db_version"); !slices.Equal(got, []int64{7}) {
+		t.Errorf("goose_db_version holds %v, want 7", got)
 	}
 }
 
 // As migrations/README.md says.
 func TestPsqlInstallationIsAdoptedByGooseAndMigrate(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
+	db := harness.Cluster(t).Empty(t)
+	url := db.OwnerURL
 	before := takeSnapshot(t, url)
 	psql(t, url, filepath.Join(root, "sql", "install.sql"))
 	goose(t, url, "version")
-	execute(t, url, "INSERT INTO public.rolewright_version (version_id, is_applied) SELECT v, true FROM generate_series(1, 5) AS v")
+	harness.Exec(t, db, "INSERT INTO public.rolewright_version (version_id, is_applied) SELECT v, true FROM generate_series(1, 5) AS v")
 	goose(t, url, "up")
 	if applied, err := schema.Up(t.Context(), url, schema.Options{}); err != nil || len(applied) != 0 {
 		t.Errorf("up after adoption: applied %v, %v", applied, err)
@@ -172,7 +177,7 @@ func TestPsqlInstallationIsAdoptedByGooseAndMigrate(t *testing.T) {
 // As migrations/README.md says.
 func TestPsqlRemovesWhatPsqlInstalled(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
+	url := harness.Cluster(t).Empty(t).OwnerURL
 	before := takeSnapshot(t, url)
 	psql(t, url, filepath.Join(root, "sql", "install.sql"))
 	binary, err := findPsql()

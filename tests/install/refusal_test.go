@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rolewright/rolewright/internal/schema"
+	"github.com/rolewright/rolewright/tests/harness"
 )
 
 // Each refusal comes with its SQLSTATE and the way out, by every route, before anything is created.
@@ -18,23 +19,22 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name    string
-		prepare string // as superuser in the database; its owner is "owner"
+		prepare string // as superuser in the database; rolewright_owner owns it
 		code    string
 		hint    string
 	}{
 		{"schema auth of somebody else", "CREATE ROLE app; CREATE SCHEMA auth AUTHORIZATION app", "RW001", "another database"},
 		{"schema unsecure of somebody else", "CREATE ROLE app; CREATE SCHEMA unsecure AUTHORIZATION app", "RW001", "another database"},
-		{"own schema auth with a table", "CREATE SCHEMA auth AUTHORIZATION owner; CREATE TABLE auth.session ()", "RW001", "another database"},
-		{"own schema auth with a type", "CREATE SCHEMA auth AUTHORIZATION owner; CREATE TYPE auth.level AS ENUM ('aal1')", "RW001", "another database"},
-		{"role without CREATEROLE", "ALTER ROLE owner NOCREATEROLE", "RW002", "ALTER ROLE owner CREATEROLE"},
-		{"database of somebody else", "ALTER DATABASE :db OWNER TO postgres", "RW002", "GRANT CREATE ON DATABASE"},
+		{"own schema auth with a table", "CREATE SCHEMA auth AUTHORIZATION rolewright_owner; CREATE TABLE auth.session ()", "RW001", "another database"},
+		{"own schema auth with a type", "CREATE SCHEMA auth AUTHORIZATION rolewright_owner; CREATE TYPE auth.level AS ENUM ('aal1')", "RW001", "another database"},
+		{"role without CREATEROLE", "ALTER ROLE rolewright_owner NOCREATEROLE", "RW002", "ALTER ROLE rolewright_owner CREATEROLE"},
+		{"database of somebody else", "ALTER DATABASE :db OWNER TO CURRENT_USER", "RW002", "GRANT CREATE ON DATABASE"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			cluster := newCluster(t)
-			url := emptyDatabase(t, cluster, "owner")
-			superuser := cluster.database(t, databaseOf(t, url))
-			execute(t, superuser, strings.ReplaceAll(test.prepare, ":db", databaseOf(t, url)))
+			db := harness.Cluster(t).Empty(t)
+			url := db.OwnerURL
+			harness.Exec(t, db.Super(t), strings.ReplaceAll(test.prepare, ":db", db.Name))
 			before := takeSnapshot(t, url)
 
 			_, err := schema.Up(t.Context(), url, schema.Options{})
@@ -57,16 +57,15 @@ func TestRefusals(t *testing.T) {
 
 func TestVersionTableNeedsCreateOnItsSchema(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
-	url := emptyDatabase(t, cluster, "owner")
-	database := databaseOf(t, url)
-	execute(t, cluster.database(t, database), `
-		ALTER SCHEMA public OWNER TO postgres;
+	db := harness.Cluster(t).Empty(t)
+	url := db.OwnerURL
+	harness.Exec(t, db.Super(t), `
+		ALTER SCHEMA public OWNER TO CURRENT_USER;
 		REVOKE CREATE ON SCHEMA public FROM PUBLIC`)
 	before := takeSnapshot(t, url)
 
 	_, err := schema.Up(t.Context(), url, schema.Options{})
-	requireRefusal(t, err, "RW002", `GRANT CREATE ON SCHEMA public TO "owner"`)
+	requireRefusal(t, err, "RW002", `GRANT CREATE ON SCHEMA public TO "rolewright_owner"`)
 	_, err = schema.Up(t.Context(), url, schema.Options{VersionTable: "nowhere.version"})
 	requireRefusal(t, err, "RW002", "Create it")
 	requireSame(t, "before", before, "migrate up", takeSnapshot(t, url))
@@ -74,7 +73,7 @@ func TestVersionTableNeedsCreateOnItsSchema(t *testing.T) {
 
 func TestInstallOverPsqlIsRefused(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
+	url := harness.Cluster(t).Empty(t).OwnerURL
 	install := filepath.Join(root, "sql", "install.sql")
 	psql(t, url, install)
 	before := takeSnapshot(t, url)
@@ -92,7 +91,7 @@ func TestInstallOverPsqlIsRefused(t *testing.T) {
 
 func TestPsqlOverMigrateIsRefused(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
+	url := harness.Cluster(t).Empty(t).OwnerURL
 	up(t, url)
 	before := takeSnapshot(t, url)
 	if output, err := runPsql(t, url, filepath.Join(root, "sql", "install.sql")); err == nil {
@@ -104,10 +103,11 @@ func TestPsqlOverMigrateIsRefused(t *testing.T) {
 // With the group roles there CREATEROLE is not needed, as in the second database of a cluster.
 func TestInstallWithoutCreaterole(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
-	up(t, emptyDatabase(t, cluster, "owner"))
-	url := emptyDatabase(t, cluster, "plain")
-	execute(t, cluster.superuser, "ALTER ROLE plain NOCREATEROLE")
+	cluster := harness.Cluster(t)
+	up(t, cluster.Empty(t).OwnerURL)
+	db := cluster.Empty(t)
+	url := ownedBy(t, db, "plain")
+	harness.Exec(t, db.Super(t), "ALTER ROLE plain NOCREATEROLE")
 	up(t, url)
 	downAll(t, url)
 }
@@ -115,15 +115,15 @@ func TestInstallWithoutCreaterole(t *testing.T) {
 // Some clouds and frameworks make the schema for the role that installs.
 func TestOwnEmptySchemaIsUsed(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
-	execute(t, url, "CREATE SCHEMA auth")
-	up(t, url)
-	downAll(t, url)
+	db := harness.Cluster(t).Empty(t)
+	harness.Exec(t, db, "CREATE SCHEMA auth")
+	up(t, db.OwnerURL)
+	downAll(t, db.OwnerURL)
 }
 
 func TestConcurrentUp(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
+	url := harness.Cluster(t).Empty(t).OwnerURL
 	type result struct {
 		applied []schema.Migration
 		err     error
@@ -154,21 +154,16 @@ func TestConcurrentUp(t *testing.T) {
 // The group roles belong to the cluster, but the lock to a database: another installation may be making them right now.
 func TestGroupRoleIsMadeMeanwhile(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
-	url := emptyDatabase(t, cluster, "owner")
-	other := connect(t, cluster.superuser)
-	if _, err := other.Exec(t.Context(), "BEGIN; CREATE ROLE rolewright_app"); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error)
+	db := harness.Cluster(t).Empty(t)
+	other := harness.Connect(t, db.SuperURL)
+	harness.Exec(t, other, "BEGIN; CREATE ROLE rolewright_app")
+	done := make(chan error, 1)
 	go func() {
-		_, err := schema.Up(t.Context(), url, schema.Options{})
+		_, err := schema.Up(t.Context(), db.OwnerURL, schema.Options{})
 		done <- err
 	}()
-	waitFor(t, cluster.superuser, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')")
-	if _, err := other.Exec(t.Context(), "COMMIT"); err != nil {
-		t.Fatal(err)
-	}
+	waitForLock(t, db)
+	harness.Exec(t, other, "COMMIT")
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -176,46 +171,43 @@ func TestGroupRoleIsMadeMeanwhile(t *testing.T) {
 
 func TestCancelledWhileAnotherMigrates(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t, newCluster(t), "owner")
-	before := takeSnapshot(t, url)
-	release := holdMigrationLock(t, url)
-	requireCancelled(t, url)
-	requireSame(t, "before", before, "cancelled up", takeSnapshot(t, url))
-	release()
-	up(t, url)
+	db := harness.Cluster(t).Empty(t)
+	before := takeSnapshot(t, db.OwnerURL)
+	other := harness.Connect(t, db.SuperURL)
+	// The key spells "rolewrgt", as internal/schema does.
+	harness.Exec(t, other, "SELECT pg_advisory_lock(x'726f6c6577726774'::bigint)")
+	requireCancelled(t, db)
+	requireSame(t, "before", before, "cancelled up", takeSnapshot(t, db.OwnerURL))
+	harness.Exec(t, other, "SELECT pg_advisory_unlock_all()")
+	up(t, db.OwnerURL)
 }
 
 func TestCancelledInTheMiddle(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
-	url := emptyDatabase(t, cluster, "owner")
-	goose(t, url, "version")
-	before := takeSnapshot(t, url)
-	other := connect(t, cluster.superuser)
-	if _, err := other.Exec(t.Context(), "BEGIN; CREATE ROLE rolewright_operator"); err != nil {
-		t.Fatal(err)
+	db := harness.Cluster(t).Empty(t)
+	goose(t, db.OwnerURL, "version")
+	before := takeSnapshot(t, db.OwnerURL)
+	other := harness.Connect(t, db.SuperURL)
+	harness.Exec(t, other, "BEGIN; CREATE ROLE rolewright_operator")
+	requireCancelled(t, db)
+	if n := harness.One[int](t, other, "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND state = 'active'", harness.Owner); n != 0 {
+		t.Errorf("%d statements are still running", n)
 	}
-	requireCancelled(t, url)
-	if got := queryText(t, cluster.superuser, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'owner' AND state = 'active'"); got != "0" {
-		t.Errorf("%s statements are still running", got)
-	}
-	if _, err := other.Exec(t.Context(), "ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
-	requireSame(t, "before", before, "cancelled up", takeSnapshot(t, url))
-	up(t, url)
+	harness.Exec(t, other, "ROLLBACK")
+	requireSame(t, "before", before, "cancelled up", takeSnapshot(t, db.OwnerURL))
+	up(t, db.OwnerURL)
 }
 
 // requireCancelled starts an installation that cannot go on, and cancels it.
-func requireCancelled(t *testing.T, url string) {
+func requireCancelled(t *testing.T, db *harness.DB) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() {
-		_, err := schema.Up(ctx, url, schema.Options{})
+		_, err := schema.Up(ctx, db.OwnerURL, schema.Options{})
 		done <- err
 	}()
-	waitFor(t, url, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'owner' AND wait_event_type = 'Lock')")
+	waitForLock(t, db)
 	cancel()
 	select {
 	case err := <-done:
@@ -224,6 +216,18 @@ func requireCancelled(t *testing.T, url string) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("a cancelled installation goes on")
+	}
+}
+
+// waitForLock returns when somebody waits for a lock.
+func waitForLock(t *testing.T, db *harness.DB) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !harness.One[bool](t, db, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')") {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody waits for a lock")
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

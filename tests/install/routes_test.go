@@ -2,7 +2,6 @@ package install_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,11 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/rolewright/rolewright/internal/schema"
+	"github.com/rolewright/rolewright/tests/harness"
 )
 
 const root = "../.."
@@ -105,52 +102,9 @@ func run(t *testing.T, name string, args ...string) (string, error) {
 	return string(output), err
 }
 
-func execute(t *testing.T, url, sql string) {
+// ownedBy gives the database to another role, which may create roles, and returns its URL for that role.
+func ownedBy(t *testing.T, db *harness.DB, role string) string {
 	t.Helper()
-	conn := connect(t, url)
-	if _, err := conn.Exec(t.Context(), sql); err != nil {
-		t.Fatalf("%v, in: %s", err, sql)
-	}
-}
-
-func queryText(t *testing.T, url, sql string) string {
-	t.Helper()
-	var value any
-	if err := connect(t, url).QueryRow(t.Context(), sql).Scan(&value); err != nil {
-		t.Fatalf("%v, in: %s", err, sql)
-	}
-	return fmt.Sprint(value)
-}
-
-// waitFor polls until the query answers true.
-func waitFor(t *testing.T, url, sql string) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for queryText(t, url, sql) != "true" {
-		if time.Now().After(deadline) {
-			t.Fatalf("never true: %s", sql)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-func connect(t *testing.T, url string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
-}
-
-// holdMigrationLock takes the lock that another migration would hold.
-func holdMigrationLock(t *testing.T, url string) (release func()) {
-	t.Helper()
-	conn := connect(t, url)
-	// "rolewrgt" as a number: internal/schema has it too.
-	if _, err := conn.Exec(t.Context(), "SELECT pg_advisory_lock(x'726f6c6577726774'::bigint)"); err != nil {
-		t.Fatal(err)
-	}
-	return func() { _ = conn.Close(context.Background()) }
+	harness.Exec(t, db.Super(t), "CREATE ROLE "+role+" LOGIN CREATEROLE; ALTER DATABASE "+db.Name+" OWNER TO "+role)
+	return db.URL(t, role)
 }

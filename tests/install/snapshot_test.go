@@ -1,7 +1,6 @@
 package install_test
 
 import (
-	"context"
 	_ "embed"
 	"fmt"
 	"maps"
@@ -10,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rolewright/rolewright/tests/harness"
 )
 
 //go:embed snapshot.sql
@@ -20,17 +21,8 @@ type snapshot map[string]string
 
 func takeSnapshot(t *testing.T, url string) snapshot {
 	t.Helper()
-	ctx := t.Context()
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	// Without a path every name in a definition is a qualified one.
-	if _, err := conn.Exec(ctx, "SET search_path = ''"); err != nil {
-		t.Fatal(err)
-	}
-	rows, err := conn.Query(ctx, snapshotSQL)
+	// The harness's URLs have an empty search_path: every name in a definition is a qualified one.
+	rows, err := harness.Connect(t, url).Query(t.Context(), snapshotSQL)
 	if err != nil {
 		t.Fatal(err)
 	}

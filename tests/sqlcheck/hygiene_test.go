@@ -1,9 +1,10 @@
 package sqlcheck_test
 
 import (
+	"os"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/rolewright/rolewright/tests/harness"
 )
 
 // Each query names what breaks a rule that holds for every object; none may return a row.
@@ -102,20 +103,14 @@ const ours = `
 		WHERE p.pronamespace IN ('auth'::regnamespace, 'unsecure'::regnamespace)
 	)`
 
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
 func TestHygiene(t *testing.T) {
 	t.Parallel()
-	conn := installed(t)
+	db := harness.Database(t)
 	for _, check := range rules {
 		t.Run(check.rule, func(t *testing.T) {
-			rows, err := conn.Query(t.Context(), ours+check.sql)
-			if err != nil {
-				t.Fatal(err)
-			}
-			offenders, err := pgx.CollectRows(rows, pgx.RowTo[string])
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, offender := range offenders {
+			for _, offender := range harness.Column[string](t, db, ours+check.sql) {
 				t.Error(offender)
 			}
 		})

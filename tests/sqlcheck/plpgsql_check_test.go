@@ -8,8 +8,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rolewright/rolewright/tests/harness"
 )
 
 // Every PL/pgSQL function, and a trigger function once for every trigger that calls it: NEW and OLD are that table's rows.
@@ -28,7 +29,7 @@ const checkAll = `
 	       coalesce(c.detail, '') AS detail, coalesce(c.hint, '') AS hint
 	FROM checked k
 	JOIN pg_proc p ON p.oid = k.oid
-	CROSS JOIN LATERAL plpgsql_check_function_tb(
+	CROSS JOIN LATERAL public.plpgsql_check_function_tb(
 	    p.oid, k.relid, oldtable => k.oldtable, newtable => k.newtable,
 	    fatal_errors => false, extra_warnings => true, security_warnings => true, performance_warnings => true) AS c
 	WHERE p.pronamespace IN ('auth'::regnamespace, 'unsecure'::regnamespace)
@@ -48,9 +49,9 @@ var accepted = []struct{ function, message, why string }{}
 
 func TestPlpgsqlCheck(t *testing.T) {
 	t.Parallel()
-	conn := installed(t)
+	conn := harness.Connect(t, harness.Database(t).SuperURL)
 	ctx := t.Context()
-	if _, err := conn.Exec(ctx, "CREATE EXTENSION plpgsql_check"); err != nil {
+	if _, err := conn.Exec(ctx, "CREATE EXTENSION plpgsql_check SCHEMA public"); err != nil {
 		var refusal *pgconn.PgError
 		missing := errors.As(err, &refusal) && (refusal.Code == "58P01" || refusal.Code == "0A000")
 		if missing && os.Getenv("ROLEWRIGHT_REQUIRE_PLPGSQL_CHECK") == "" {
@@ -64,17 +65,9 @@ func TestPlpgsqlCheck(t *testing.T) {
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	// The functions of the streamed sync read temporary tables that its first step makes.
-	if _, err := tx.Exec(ctx, `SELECT auth.begin_identity_sync(auth.create_provider(_code => 'check', _name => 'Check', _provider_type => 'ldap'))`); err != nil {
-		t.Fatal(err)
-	}
-	rows, err := tx.Query(ctx, checkAll)
-	if err != nil {
-		t.Fatal(err)
-	}
-	findings, err := pgx.CollectRows(rows, pgx.RowToStructByPos[finding])
-	if err != nil {
-		t.Fatal(err)
-	}
+	harness.Exec(t, tx, `
+		SELECT auth.begin_identity_sync(auth.create_provider(_code => 'check', _name => 'Check', _provider_type => 'ldap'))`)
+	findings := harness.Rows[finding](t, tx, checkAll)
 	used := make([]bool, len(accepted))
 	for _, f := range findings {
 		i := slices.IndexFunc(accepted, func(a struct{ function, message, why string }) bool {
