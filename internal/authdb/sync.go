@@ -9,8 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/rolewright/rolewright/internal/feed"
 )
 
 // SyncResult is the row that apply_identity_sync returns.
@@ -83,9 +81,19 @@ func (s *IdentitySync) CopyElements(ctx context.Context, produce func(send func(
 	})
 }
 
-// Problems calls auth.identity_sync_problems.
-func (s *IdentitySync) Problems(ctx context.Context, limit int) ([]feed.Problem, error) {
-	return all[feed.Problem](ctx, s.db, `SELECT line_no, reason FROM auth.identity_sync_problems(_limit => @limit)`, args{"limit": limit})
+// Problems calls auth.identity_sync_problems, and each with every line and reason that it returns, in order.
+func (s *IdentitySync) Problems(ctx context.Context, each func(line int64, reason string)) error {
+	rows, err := s.db.q.Query(ctx, `SELECT line_no, reason FROM auth.identity_sync_problems(_limit => NULL)`)
+	if err != nil {
+		return err
+	}
+	var line int64
+	var reason string
+	_, err = pgx.ForEachRow(rows, []any{&line, &reason}, func() error {
+		each(line, reason)
+		return nil
+	})
+	return err
 }
 
 // Apply calls auth.apply_identity_sync.

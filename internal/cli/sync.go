@@ -124,7 +124,7 @@ func (a *app) syncIn(ctx context.Context, tx pgx.Tx, provider string, source *fe
 		})
 		sending.stop()
 		if refused, ok := refusedElement(err, &needed); ok {
-			problems.Merge([]feed.Problem{refused})
+			problems.Merge(refused)
 			return none, &badFeedError{problems}
 		}
 		if err != nil {
@@ -132,8 +132,8 @@ func (a *app) syncIn(ctx context.Context, tx pgx.Tx, provider string, source *fe
 		}
 	}
 
-	found, err := sync.Problems(ctx, feed.MaxProblems)
-	if err != nil {
+	var found feed.Problems
+	if err := sync.Problems(ctx, found.Add); err != nil {
 		return none, err
 	}
 	problems.Merge(found)
@@ -145,17 +145,18 @@ func (a *app) syncIn(ctx context.Context, tx pgx.Tx, provider string, source *fe
 
 // refusedElement names the line of an element that is JSON but not jsonb: a number of a million digits, or brackets
 // deeper than the server's stack.
-func refusedElement(err error, sent *feed.LineSet) (feed.Problem, bool) {
+func refusedElement(err error, sent *feed.LineSet) (problems feed.Problems, ok bool) {
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) || !strings.HasPrefix(refused.Code, "22") && !strings.HasPrefix(refused.Code, "54") {
-		return feed.Problem{}, false
+		return problems, false
 	}
 	row, ok := authdb.CopyRow(err)
 	if !ok {
-		return feed.Problem{}, false
+		return problems, false
 	}
 	line, ok := sent.Nth(row)
-	return feed.Problem{Line: line, Reason: refused.Message}, ok
+	problems.Add(line, refused.Message)
+	return problems, ok
 }
 
 func (a *app) printSync(result authdb.SyncResult, dryRun bool) error {

@@ -135,7 +135,7 @@ func (f *Feed) Index(yield func(Entry) error) (Problems, error) {
 			id, bad = parser.providerUserID(element)
 		}
 		if bad != nil {
-			problems.add(line, bad.Error())
+			problems.Add(line, bad.Error())
 			return nil
 		}
 		digest = sha256.Sum256(element)

@@ -132,7 +132,9 @@ func TestIDIsReadAsJSONBReadsIt(t *testing.T) {
 
 func TestProblemsAreKeptUpToALimit(t *testing.T) {
 	_, problems := entries(t, strings.Repeat("x\n", MaxProblems+7), Options{})
-	problems.Merge([]Problem{{Line: 3, Reason: "twice"}})
+	var found Problems
+	found.Add(3, "twice")
+	problems.Merge(found)
 	if problems.Total != MaxProblems+8 || len(problems.List) != MaxProblems || problems.List[3].Reason != "twice" {
 		t.Errorf("total %d, kept %d, %v", problems.Total, len(problems.List), problems.List[:4])
 	}

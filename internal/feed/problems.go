@@ -13,8 +13,8 @@ const MaxProblems = 100
 
 // Problem is one element that cannot be used. Line counts from 1, blank lines and a CSV header included.
 type Problem struct {
-	Line   int64  `json:"line" db:"line_no"`
-	Reason string `json:"reason" db:"reason"`
+	Line   int64
+	Reason string
 }
 
 // Problems are the bad elements of a feed: the first MaxProblems of them and the number of all.
@@ -23,17 +23,18 @@ type Problems struct {
 	Total int64
 }
 
-func (p *Problems) add(line int64, reason string) {
+// Add notes a bad element.
+func (p *Problems) Add(line int64, reason string) {
 	p.Total++
 	if len(p.List) < MaxProblems {
 		p.List = append(p.List, Problem{line, reason})
 	}
 }
 
-// Merge adds the problems that the database found and orders all by line.
-func (p *Problems) Merge(found []Problem) {
-	p.Total += int64(len(found))
-	p.List = append(p.List, found...)
+// Merge adds what somebody else found and orders all by line.
+func (p *Problems) Merge(found Problems) {
+	p.Total += found.Total
+	p.List = append(p.List, found.List...)
 	slices.SortStableFunc(p.List, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 	p.List = p.List[:min(len(p.List), MaxProblems)]
 }

@@ -122,6 +122,9 @@ func TestBadFeedNamesAHundredLinesAndCountsTheRest(t *testing.T) {
 	if strings.Contains(text, "line 101:") {
 		t.Errorf("got\n%s", text)
 	}
+	// The database counts its own too.
+	twice := strings.Repeat(`{"provider_user_id":"1"}`+"\n", 251)
+	failed(t, 1, url, twice, []string{"sync", "-", "--provider", "corp"}, "bad elements: 250", "line 101:", "and 150 more")
 }
 
 // JSON that jsonb does not hold: only the server knows, and it counts rows, not lines.
