@@ -31,7 +31,7 @@ const checkAll = `
 	JOIN pg_proc p ON p.oid = k.oid
 	CROSS JOIN LATERAL public.plpgsql_check_function_tb(
 	    p.oid, k.relid, oldtable => k.oldtable, newtable => k.newtable,
-	    fatal_errors => false, extra_warnings => true, security_warnings => true, performance_warnings => true) AS c
+	    fatal_errors => false, extra_warnings => true, security_warnings => true) AS c
 	WHERE p.pronamespace IN ('auth'::regnamespace, 'unsecure'::regnamespace)
 	  AND p.prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')
 	ORDER BY 1, 2, 3`
