@@ -126,14 +126,14 @@ func (d *demo) play() {
 	d.run("migrate up")
 
 	d.heading("Two providers, and which of their groups count")
-	d.run("provider create entra --type entra --link-by email")
-	d.run("provider create github --type github --link-by email")
-	d.run("group create developers --type external")
-	d.run("group create sales --type external")
-	d.run("group create deployers --type hybrid")
-	d.run("mapping create developers --provider entra --external-group Engineering")
-	d.run("mapping create sales --provider entra --external-group Sales")
-	d.run("mapping create deployers --provider github --external-group core")
+	d.prepare("provider create entra --type entra --link-by email")
+	d.prepare("provider create github --type github --link-by email")
+	d.prepare("group create developers --type external")
+	d.prepare("group create sales --type external")
+	d.prepare("group create deployers --type hybrid")
+	d.prepare("mapping create developers --provider entra --external-group Engineering")
+	d.prepare("mapping create sales --provider entra --external-group Sales")
+	d.prepare("mapping create deployers --provider github --external-group core")
 
 	d.heading("Monday: five people join, three of them are on GitHub too")
 	d.sync("entra-monday", "entra")
@@ -184,14 +184,22 @@ func (d *demo) heading(text string) {
 func (d *demo) run(line string) {
 	if d.err == nil {
 		d.say("$ rolewright %s", line)
-		d.err = d.execute(nil, d.app.errOut, strings.Fields(line)...)
+		d.err = d.execute(nil, d.app.out, d.app.errOut, strings.Fields(line)...)
+	}
+}
+
+// prepare is run for commands whose results are not worth reading.
+func (d *demo) prepare(line string) {
+	if d.err == nil {
+		d.say("$ rolewright %s", line)
+		d.err = d.execute(nil, io.Discard, d.app.errOut, strings.Fields(line)...)
 	}
 }
 
 var errDemo = errors.New("the demo did not go as planned")
 
-func (d *demo) execute(in io.Reader, errOut io.Writer, arguments ...string) error {
-	if code := Execute(d.ctx, append(arguments, "--database-url", d.url), in, d.app.out, errOut); code != exitDone {
+func (d *demo) execute(in io.Reader, out, errOut io.Writer, arguments ...string) error {
+	if code := Execute(d.ctx, append(arguments, "--database-url", d.url), in, out, errOut); code != exitDone {
 		return cmp.Or(d.ctx.Err(), errDemo)
 	}
 	return nil
@@ -209,7 +217,7 @@ func (d *demo) feed(name, provider string, errOut io.Writer, extra ...string) er
 	if d.err != nil {
 		return d.err
 	}
-	return d.execute(feed, errOut, arguments...)
+	return d.execute(feed, d.app.out, errOut, arguments...)
 }
 
 func (d *demo) sync(name, provider string, extra ...string) {
