@@ -6,7 +6,7 @@ GOLANGCI     := $(firstword $(shell command -v golangci-lint) $(wildcard $(shell
 # The drivers of other databases make up most of goose.
 GOOSE_TAGS   := no_azuresql no_clickhouse no_libsql no_mssql no_mysql no_sqlite3 no_vertica no_ydb
 TEST_FLAGS   ?= -count=1 -timeout=20m
-RUN_TESTS     = $(GOTESTSUM) --format pkgname-and-test-fails -- $(TEST_FLAGS) ./...
+RUN_TESTS     = $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg -- $(TEST_FLAGS) ./...
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test bench lint verify migrations tools clean
@@ -22,12 +22,12 @@ build: ## Build ./rolewright
 
 # The nested module comes first, so that the last summary is that of the product.
 test: tools ## Run all tests; PG_BINDIR=dir picks the server, PG_BINDIRS="dir dir" runs once with each
-	@cd tests/containers && $(GOTESTSUM) --format pkgname-and-test-fails -- $(TEST_FLAGS) ./...
+	@cd tests/containers && $(RUN_TESTS)
 ifdef PG_BINDIRS
-	@for dir in $(PG_BINDIRS); do \
+	@failed=0; for dir in $(PG_BINDIRS); do \
 		echo "== $$("$$dir/postgres" --version)"; \
-		PG_BINDIR="$$dir" $(RUN_TESTS) || exit; \
-	done
+		PG_BINDIR="$$dir" $(RUN_TESTS) || failed=1; \
+	done; exit $$failed
 else
 	@$(RUN_TESTS)
 endif
