@@ -30,7 +30,7 @@ func (b binaries) path(name string) string { return filepath.Join(b.dir, name) }
 
 // findBinaries returns the first usable folder. One that was named but cannot be used is an error of its own;
 // where nothing was named and nothing found, the error is a NotFoundError.
-func findBinaries(ctx context.Context, o Options) (binaries, error) {
+func findBinaries(ctx context.Context, o Options, folders []string) (binaries, error) {
 	for _, named := range []struct{ by, dir string }{{"the option for binaries", o.Binaries}, {"PG_BINDIR", o.Getenv("PG_BINDIR")}} {
 		if named.dir != "" {
 			b, err := inspect(ctx, named.dir)
@@ -45,7 +45,7 @@ func findBinaries(ctx context.Context, o Options) (binaries, error) {
 		return binaries{}, err
 	}
 	var missing NotFoundError
-	for _, dir := range searchDirs(ctx, o.Getenv("PATH")) {
+	for _, dir := range folders {
 		b, err := inspect(ctx, dir)
 		switch {
 		case err != nil:

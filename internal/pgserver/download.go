@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	embedded "github.com/fergusstrange/embedded-postgres"
@@ -53,10 +54,15 @@ func fetch(ctx context.Context, cache, folder string, config embedded.Config) er
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(work))
 	}
+	cleaner, err := startGuard(account{}, work, "true", "true", nil) // for the case that we are killed
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(work))
+	}
 	var pgctl bytes.Buffer
 	config = config.Version(downloadVersion).Port(0).Logger(&pgctl).
 		CachePath(filepath.Join(work, "archive")).RuntimePath(filepath.Join(work, "run")).BinariesPath(unpacked).DataPath(data)
 
+	logs := libraryLogs()
 	done := make(chan error, 1)
 	go func() {
 		err := embedded.NewDatabase(config).Start()
@@ -65,7 +71,12 @@ func fetch(ctx context.Context, cache, folder string, config embedded.Config) er
 				err = nil // by us, or by somebody who was faster
 			}
 		}
-		done <- errors.Join(err, os.RemoveAll(work))
+		for _, log := range libraryLogs() {
+			if !slices.Contains(logs, log) {
+				_ = os.Remove(log)
+			}
+		}
+		done <- errors.Join(err, cleaner.end())
 	}()
 	select {
 	case err := <-done:
@@ -73,6 +84,12 @@ func fetch(ctx context.Context, cache, folder string, config embedded.Config) er
 	case <-ctx.Done():
 		return ctx.Err() // the library knows no context: it goes on until the process ends
 	}
+}
+
+// libraryLogs lists the log files of the library, which forgets to remove them.
+func libraryLogs() []string {
+	logs, _ := filepath.Glob(filepath.Join(os.TempDir(), "embedded_postgres_log*"))
+	return logs
 }
 
 // publish gives unpacked binaries their final name. Others than us may have to run them, whatever our umask is.

@@ -22,21 +22,26 @@ import (
 // It is the parent so that it knows the process and nobody else's by the same number; PostgreSQL is never left to
 // itself. It works wherever there is sh, whoever the user is, unlike Linux's parent death signal.
 //
+// SIGQUIT is PostgreSQL's immediate shutdown, but a shell makes what it runs in the background ignore it, so that one
+// that comes before PostgreSQL has installed its handlers would be lost. SIGTERM ends it then. (Which is also why
+// the traps come late: the shell's own must not be active in a child that has not become PostgreSQL yet.)
+//
 // File descriptors: 0 is that pipe; 3 is a second one that closes when PostgreSQL and all of its children have
 // ended (the guard's own copy is closed early); 4 is the lock that tells sweep not to touch the folder.
 const guardScript = `
 umask 077
-trap : HUP INT TERM
 pid=
 if ( %[2]s ) </dev/null >%[1]s/log 2>&1
 then
     %[3]s </dev/null >>%[1]s/log 2>&1 4>&- &
     pid=$!
 fi
+trap : HUP INT TERM
 exec 3>&-
 while read -r _; do :; done
 if [ "$pid" ]
 then
+    kill -TERM "$pid" 2>/dev/null
     kill -QUIT "$pid" 2>/dev/null
     while kill -0 "$pid" 2>/dev/null; do wait "$pid"; done
 fi
@@ -52,7 +57,8 @@ type guard struct {
 	ended  chan struct{} // closed when PostgreSQL is gone
 }
 
-// startGuard runs prepare and then server (shell commands) under a guard of folder, which it will remove.
+// startGuard runs prepare and then server (shell commands) under a guard of folder, which it will remove. lock may
+// be nil.
 func startGuard(a account, folder, prepare, server string, lock *os.File) (*guard, error) {
 	theirs, ours, err := os.Pipe()
 	if err != nil {
@@ -114,5 +120,9 @@ func isReady(data string) bool {
 // end stops PostgreSQL, removes the folder, and returns when both are done.
 func (g *guard) end() error {
 	_ = g.ours.Close()
-	return errors.Join(g.cmd.Wait(), g.lock.Close())
+	err := g.cmd.Wait()
+	if g.lock != nil {
+		err = errors.Join(err, g.lock.Close())
+	}
+	return err
 }

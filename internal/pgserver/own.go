@@ -5,15 +5,27 @@ package pgserver
 import (
 	"context"
 	"errors"
+	"io"
 )
+
+// places is where to look. Tests look elsewhere.
+type places struct {
+	folders  []string // that may hold binaries, unless they are named
+	bases    []string // that throwaway clusters may live in
+	download func(context.Context, io.Writer) (binaries, error)
+}
 
 // openOwn starts a server: local binaries, a container, downloaded binaries.
 func openOwn(ctx context.Context, o Options) (*Server, error) {
+	return openIn(ctx, o, places{searchDirs(ctx, o.Getenv("PATH")), bases(), download})
+}
+
+func openIn(ctx context.Context, o Options, where places) (*Server, error) {
 	var missing NotFoundError
-	found, err := findBinaries(ctx, o)
+	found, err := findBinaries(ctx, o, where.folders)
 	switch {
 	case err == nil:
-		return start(ctx, o, found, "local binaries in "+found.dir)
+		return start(ctx, o, where, found, "local binaries in "+found.dir)
 	case !errors.As(err, &missing):
 		return nil, err
 	}
@@ -30,18 +42,18 @@ func openOwn(ctx context.Context, o Options) (*Server, error) {
 		missing.add("a download", "not allowed here")
 		return nil, missing
 	}
-	found, err = download(ctx, o.Log)
+	found, err = where.download(ctx, o.Log)
 	if err != nil {
 		missing.add("a download", err.Error())
 		return nil, missing
 	}
-	return start(ctx, o, found, "downloaded binaries in "+found.dir)
+	return start(ctx, o, where, found, "downloaded binaries in "+found.dir)
 }
 
 // start runs binaries, as the kind of server that the options ask for.
-func start(ctx context.Context, o Options, b binaries, source string) (*Server, error) {
+func start(ctx context.Context, o Options, where places, b binaries, source string) (*Server, error) {
 	if o.KeepIn != "" {
 		return startPersistent(ctx, o, b, source)
 	}
-	return startThrowaway(ctx, o, b, source)
+	return startThrowaway(ctx, o, where.bases, b, source)
 }

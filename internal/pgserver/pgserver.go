@@ -60,18 +60,23 @@ type Server struct {
 // Open returns the first server that can be had. A server that was named but does not answer is an error, never a
 // reason to look further: nobody wants to find out later that another one was changed.
 func Open(ctx context.Context, o Options) (*Server, error) {
-	if o.Getenv == nil {
-		o.Getenv = os.Getenv
-	}
-	if o.Log == nil {
-		o.Log = io.Discard
-	}
+	o = o.withDefaults()
 	if !o.Embedded {
 		if url, source := fromEnvironment(o.URL, o.Getenv); source != "" {
 			return Connect(ctx, url, source, nil)
 		}
 	}
 	return openOwn(ctx, o)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	return o
 }
 
 // Connect makes a Server of a URL, once it has answered. stop (may be nil) is what Close calls; Connect calls it

@@ -20,8 +20,8 @@ const sweepAge = time.Minute
 
 // sweep removes what guards left behind because they, too, were killed: a container that was stopped, a machine
 // that lost power. It is best effort: whatever goes wrong is left for the next time.
-func sweep(a account) {
-	for _, base := range bases() {
+func sweep(a account, bases []string) {
+	for _, base := range bases {
 		folders, _ := filepath.Glob(filepath.Join(base, folderPrefix+"*"))
 		for _, folder := range folders {
 			if isLeftover(a, folder) {

@@ -48,14 +48,14 @@ func configuration(settings map[string]string) string {
 }
 
 // startThrowaway starts a cluster that lives as long as this process, or until Close.
-func startThrowaway(ctx context.Context, o Options, b binaries, source string) (*Server, error) {
+func startThrowaway(ctx context.Context, o Options, bases []string, b binaries, source string) (*Server, error) {
 	a, err := serverAccount()
 	if err != nil {
 		return nil, err
 	}
-	sweep(a)
+	sweep(a, bases)
 	template, noTemplate := cachedTemplate(ctx, a, b)
-	folder, lock, err := newFolder(a)
+	folder, lock, err := newFolder(a, bases)
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for a throwaway PostgreSQL: %w", err)
 	}
@@ -91,9 +91,9 @@ func startThrowaway(ctx context.Context, o Options, b binaries, source string) (
 }
 
 // newFolder makes an empty folder of the account's, 0700, and locks the file in it that says it is in use.
-func newFolder(a account) (string, *os.File, error) {
+func newFolder(a account, bases []string) (string, *os.File, error) {
 	var problems []error
-	for _, base := range bases() {
+	for _, base := range bases {
 		folder, lock, err := newFolderIn(a, base)
 		if err == nil {
 			return folder, lock, nil

@@ -2,6 +2,7 @@ package pgserver
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -33,10 +34,11 @@ func withDatabase(conninfo, database string) string {
 	if err != nil {
 		return conninfo // connecting says what is wrong with it
 	}
-	query := u.Query()
-	query.Del("dbname")
-	query.Del("database")
-	u.RawQuery = query.Encode()
+	// By hand: net/url would write spaces as plus signs, which libpq and pgx take for plus signs.
+	parameters := slices.DeleteFunc(strings.Split(u.RawQuery, "&"), func(parameter string) bool {
+		return strings.HasPrefix(parameter, "dbname=") || strings.HasPrefix(parameter, "database=")
+	})
+	u.RawQuery = strings.Join(parameters, "&")
 	u.Path, u.RawPath = "/"+database, ""
 	return u.String()
 }
@@ -47,7 +49,7 @@ func socketURL(directory string) string {
 		Scheme:   "postgres",
 		User:     url.User("postgres"),
 		Path:     "/postgres",
-		RawQuery: url.Values{"host": {directory}, "port": {port}}.Encode(),
+		RawQuery: "host=" + strings.ReplaceAll(url.QueryEscape(directory), "+", "%20") + "&port=" + port,
 	}).String()
 }
 

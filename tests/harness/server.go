@@ -143,10 +143,7 @@ func (s *Server) address(database string, user *url.Userinfo) (string, error) {
 	if user != nil {
 		u.User = user
 	}
-	query := u.Query()
-	query.Set("options", "-c search_path=")
-	// libpq knows no plus sign for a space.
-	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&options=-c%20search_path%3D", "&")
 	return u.String(), nil
 }
 
