@@ -17,8 +17,8 @@ DECLARE
 BEGIN
     FOR v_schema IN
         SELECT n.nspname AS name, r.rolname AS owner,
-               (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid)
-             + (SELECT count(*) FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid) AS objects,
+               (SELECT count(*) FROM pg_catalog.pg_depend d
+                WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = n.oid) AS objects,
                coalesce(pg_catalog.obj_description(n.oid, 'pg_namespace') LIKE 'Rolewright%', false) AS is_ours
         FROM pg_catalog.pg_namespace n
         JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
@@ -76,8 +76,13 @@ BEGIN
             ('rolewright_auditor',  'Rolewright: auditors (read only)')) AS r (name, comment)
         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = r.name)
     LOOP
-        EXECUTE format('CREATE ROLE %I NOLOGIN', v_role.name);
-        EXECUTE format('COMMENT ON ROLE %I IS %L', v_role.name, v_role.comment);
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', v_role.name);
+            EXECUTE format('COMMENT ON ROLE %I IS %L', v_role.name, v_role.comment);
+        EXCEPTION
+            -- An installation in another database of the cluster was faster.
+            WHEN duplicate_object OR unique_violation THEN NULL;
+        END;
     END LOOP;
 END;
 $roles$;

@@ -57,7 +57,7 @@ CREATE TRIGGER provider_audit_insert
 
 CREATE TRIGGER provider_audit_update
     AFTER UPDATE ON auth.provider
-    FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW)
+    FOR EACH ROW WHEN (OLD::text <> NEW::text) -- as text: jsonpath has no equality
     EXECUTE FUNCTION unsecure.audit_update('provider', 'provider_id');
 
 CREATE TRIGGER provider_audit_delete
@@ -1128,7 +1128,7 @@ CREATE OR REPLACE FUNCTION unsecure.require_login_allowed(
 )
 RETURNS void
 LANGUAGE plpgsql
-IMMUTABLE
+STABLE -- not IMMUTABLE: a call with constants would raise when it is planned
 AS $function$
 BEGIN
     IF NOT _provider_active THEN
@@ -1360,27 +1360,32 @@ BEGIN
         PERFORM unsecure.require_login_allowed(false, true, true, false, NULL);
     END IF;
 
-    SELECT j.user_id INTO v_user_id
-    FROM unsecure.joinable_user(_provider_id, v_provider.link_by, v_claimed, _email, v_verified) AS j;
-
-    IF v_user_id IS NULL AND NOT v_provider.creates_users THEN
-        RAISE EXCEPTION 'provider may not create users'
-            USING ERRCODE = 'RW104',
-                  DETAIL  = format('Provider %s, account %s.', v_provider.code, to_json(_provider_user_id)),
-                  HINT    = 'Link the account with auth.create_user_identity, or allow it: auth.update_provider(_creates_users => true).';
-    END IF;
-
-    -- ON CONFLICT waits for whoever is just taking the same name.
+    -- ON CONFLICT waits for whoever is just taking the same name; then that may be the user to join.
     FOR v_round IN 0 .. 1000 LOOP
+        SELECT j.user_id INTO v_user_id
+        FROM unsecure.joinable_user(_provider_id, v_provider.link_by, v_claimed, _email, v_verified) AS j;
         EXIT WHEN v_user_id IS NOT NULL;
+
+        IF NOT v_provider.creates_users THEN
+            RAISE EXCEPTION 'provider may not create users'
+                USING ERRCODE = 'RW104',
+                      DETAIL  = format('Provider %s, account %s.', v_provider.code, to_json(_provider_user_id)),
+                      HINT    = 'Link the account with auth.create_user_identity, or allow it: '
+                                'auth.update_provider(_creates_users => true).';
+        END IF;
+
         v_username := unsecure.username_candidate(v_base, v_provider.code, _provider_user_id, v_round);
         INSERT INTO auth.user_info (username, username_verified, display_name, email, email_verified)
         VALUES (v_username, v_provider.link_by = 'username' AND v_username = v_claimed, coalesce(_display_name, v_base),
                 _email, v_verified AND v_provider.link_by = 'email')
         ON CONFLICT (lower(username)) DO NOTHING
         RETURNING user_info.user_id INTO v_user_id;
-        IF FOUND AND v_round > 0 THEN
-            RAISE NOTICE 'username % is taken: the new user is %', to_json(v_base), to_json(v_username);
+        IF v_user_id IS NOT NULL THEN
+            IF v_round > 0 THEN
+                RAISE NOTICE 'username % is taken: account % is user %',
+                    to_json(v_base), to_json(_provider_user_id), to_json(v_username);
+            END IF;
+            EXIT;
         END IF;
     END LOOP;
 
@@ -1921,6 +1926,47 @@ COMMENT ON FUNCTION unsecure.element_values(jsonb) IS 'The values of a feed''s e
 
 REVOKE ALL ON FUNCTION unsecure.element_values(jsonb) FROM PUBLIC;
 
+-- Which of the new accounts join a user. Of two that could join one user, the first one does.
+CREATE OR REPLACE FUNCTION unsecure.plan_joins()
+RETURNS bigint
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_provider auth.provider;
+    v_joined   bigint;
+BEGIN
+    SELECT * INTO v_provider FROM pg_temp.sync_run;
+    IF v_provider.link_by = 'none' THEN
+        RETURN 0;
+    END IF;
+
+    UPDATE pg_temp.sync_plan p
+    SET user_id = j.user_id, joins_user = true
+    FROM (
+        SELECT DISTINCT ON (u.user_id) u.user_id, c.line_no
+        FROM pg_temp.sync_plan c
+        CROSS JOIN LATERAL unsecure.joinable_user(
+            v_provider.provider_id, v_provider.link_by,
+            unsecure.claimed_username(c.provider_username, c.provider_data, c.provider_user_id),
+            c.provider_email, c.provider_email_verified) AS u
+        WHERE c.action = 'create'
+          AND NOT c.joins_user
+          AND NOT EXISTS (SELECT FROM auth.user_info n WHERE n.user_id = c.user_id)
+        ORDER BY u.user_id, c.line_no
+    ) AS j
+    WHERE p.line_no = j.line_no
+      AND NOT EXISTS (SELECT FROM pg_temp.sync_plan o WHERE o.user_id = j.user_id);
+    GET DIAGNOSTICS v_joined = ROW_COUNT;
+    RETURN v_joined;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_joins() IS
+    'Marks new accounts in pg_temp.sync_plan that join an existing user, and returns how many. Accounts whose user was created stay.';
+
+REVOKE ALL ON FUNCTION unsecure.plan_joins() FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION unsecure.plan_identity_sync(
     _create_missing  boolean,
     _disable_missing boolean
@@ -1993,23 +2039,9 @@ BEGIN
     CROSS JOIN LATERAL unsecure.element_values(e.element) AS x
     WHERE c.user_identity_id IS NULL;
 
-    IF _create_missing AND v_provider.link_by <> 'none' THEN
-        UPDATE pg_temp.sync_plan p
-        SET user_id = j.user_id, joins_user = true
-        FROM (
-            -- Of two accounts that could join one user, the first one does.
-            SELECT DISTINCT ON (u.user_id) u.user_id, c.line_no
-            FROM pg_temp.sync_plan c
-            CROSS JOIN LATERAL unsecure.joinable_user(
-                v_provider.provider_id, v_provider.link_by,
-                unsecure.claimed_username(c.provider_username, c.provider_data, c.provider_user_id),
-                c.provider_email, c.provider_email_verified) AS u
-            WHERE c.action = 'create'
-            ORDER BY u.user_id, c.line_no
-        ) AS j
-        WHERE p.line_no = j.line_no;
+    IF _create_missing THEN
+        PERFORM unsecure.plan_joins();
     END IF;
-
     IF NOT v_provider.creates_users THEN
         UPDATE pg_temp.sync_plan SET action = 'skip' WHERE action = 'create' AND NOT joins_user;
     END IF;
@@ -2064,8 +2096,12 @@ BEGIN
         ORDER BY lower(n.username)
         ON CONFLICT (lower(username)) DO NOTHING;
         GET DIAGNOSTICS v_created = ROW_COUNT;
-        v_left    := v_left - v_created;
-        v_renamed := v_left > 0 OR v_renamed;
+        v_left := v_left - v_created;
+        IF v_left > 0 THEN
+            -- Whose name is taken since the plan was made may join the user who has it now.
+            v_left    := v_left - unsecure.plan_joins();
+            v_renamed := true;
+        END IF;
     END LOOP;
 
     FOR v_taken IN
@@ -2318,6 +2354,8 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_wanted bigint[];
 BEGIN
     PERFORM auth.begin_identity_sync(_provider_id);
 
@@ -2327,10 +2365,12 @@ BEGIN
            substr(sha256(convert_to(coalesce(e.element, 'null')::text, 'UTF8')), 1, 16)
     FROM unnest(_identity_data) WITH ORDINALITY AS e (element, line_no);
 
+    -- On its own: as part of the join it would not run for an empty array.
+    v_wanted := ARRAY(SELECT auth.compare_identity_sync());
     INSERT INTO pg_temp.sync_element (line_no, element)
     SELECT e.line_no, coalesce(e.element, 'null')
     FROM unnest(_identity_data) WITH ORDINALITY AS e (element, line_no)
-    JOIN auth.compare_identity_sync() AS wanted (line_no) ON wanted.line_no = e.line_no;
+    JOIN unnest(v_wanted) AS w (line_no) ON w.line_no = e.line_no;
 
     SELECT a.*
     INTO received, created, updated, enabled, disabled, unchanged, skipped
@@ -2400,6 +2440,7 @@ DROP FUNCTION unsecure.require_feed;
 DROP FUNCTION unsecure.apply_identity_plan;
 DROP FUNCTION unsecure.create_planned_users;
 DROP FUNCTION unsecure.plan_identity_sync;
+DROP FUNCTION unsecure.plan_joins;
 DROP FUNCTION unsecure.element_values;
 DROP FUNCTION auth.identity_sync_problems;
 DROP FUNCTION auth.compare_identity_sync;

@@ -57,6 +57,7 @@ CREATE UNIQUE INDEX user_group_mapping_group_key ON auth.user_group_mapping (use
     WHERE external_role_name IS NULL;
 CREATE UNIQUE INDEX user_group_mapping_role_key ON auth.user_group_mapping (user_group_id, provider_id, external_role_name)
     WHERE external_group_name IS NULL;
+CREATE INDEX user_group_mapping_user_group_id_idx ON auth.user_group_mapping (user_group_id);
 CREATE INDEX user_group_mapping_group_name_idx ON auth.user_group_mapping (provider_id, lower(external_group_name));
 CREATE INDEX user_group_mapping_role_name_idx ON auth.user_group_mapping (provider_id, lower(external_role_name));
 

@@ -132,15 +132,23 @@ func (a *app) syncIn(ctx context.Context, tx pgx.Tx, provider string, source *fe
 		}
 	}
 
+	var result authdb.SyncResult
+	if problems.Total == 0 {
+		// Apply looks at the feed itself. Behind a savepoint, so that it can still be asked for the whole list.
+		err := pgx.BeginFunc(ctx, tx, func(pgx.Tx) (err error) {
+			result, err = sync.Apply(ctx, run.apply)
+			return err
+		})
+		if refused := (*pgconn.PgError)(nil); !errors.As(err, &refused) || refused.Code != authdb.ErrBadFeedElements {
+			return result, err
+		}
+	}
 	var found feed.Problems
 	if err := sync.Problems(ctx, found.Add); err != nil {
 		return none, err
 	}
 	problems.Merge(found)
-	if problems.Total > 0 {
-		return none, &badFeedError{problems}
-	}
-	return sync.Apply(ctx, run.apply)
+	return none, &badFeedError{problems}
 }
 
 // refusedElement names the line of an element that is JSON but not jsonb: a number of a million digits, or brackets

@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION unsecure.require_login_allowed(
 )
 RETURNS void
 LANGUAGE plpgsql
-IMMUTABLE
+STABLE -- not IMMUTABLE: a call with constants would raise when it is planned
 AS $function$
 BEGIN
     IF NOT _provider_active THEN
@@ -244,27 +244,32 @@ BEGIN
         PERFORM unsecure.require_login_allowed(false, true, true, false, NULL);
     END IF;
 
-    SELECT j.user_id INTO v_user_id
-    FROM unsecure.joinable_user(_provider_id, v_provider.link_by, v_claimed, _email, v_verified) AS j;
-
-    IF v_user_id IS NULL AND NOT v_provider.creates_users THEN
-        RAISE EXCEPTION 'provider may not create users'
-            USING ERRCODE = 'RW104',
-                  DETAIL  = format('Provider %s, account %s.', v_provider.code, to_json(_provider_user_id)),
-                  HINT    = 'Link the account with auth.create_user_identity, or allow it: auth.update_provider(_creates_users => true).';
-    END IF;
-
-    -- ON CONFLICT waits for whoever is just taking the same name.
+    -- ON CONFLICT waits for whoever is just taking the same name; then that may be the user to join.
     FOR v_round IN 0 .. 1000 LOOP
+        SELECT j.user_id INTO v_user_id
+        FROM unsecure.joinable_user(_provider_id, v_provider.link_by, v_claimed, _email, v_verified) AS j;
         EXIT WHEN v_user_id IS NOT NULL;
+
+        IF NOT v_provider.creates_users THEN
+            RAISE EXCEPTION 'provider may not create users'
+                USING ERRCODE = 'RW104',
+                      DETAIL  = format('Provider %s, account %s.', v_provider.code, to_json(_provider_user_id)),
+                      HINT    = 'Link the account with auth.create_user_identity, or allow it: '
+                                'auth.update_provider(_creates_users => true).';
+        END IF;
+
         v_username := unsecure.username_candidate(v_base, v_provider.code, _provider_user_id, v_round);
         INSERT INTO auth.user_info (username, username_verified, display_name, email, email_verified)
         VALUES (v_username, v_provider.link_by = 'username' AND v_username = v_claimed, coalesce(_display_name, v_base),
                 _email, v_verified AND v_provider.link_by = 'email')
         ON CONFLICT (lower(username)) DO NOTHING
         RETURNING user_info.user_id INTO v_user_id;
-        IF FOUND AND v_round > 0 THEN
-            RAISE NOTICE 'username % is taken: the new user is %', to_json(v_base), to_json(v_username);
+        IF v_user_id IS NOT NULL THEN
+            IF v_round > 0 THEN
+                RAISE NOTICE 'username % is taken: account % is user %',
+                    to_json(v_base), to_json(_provider_user_id), to_json(v_username);
+            END IF;
+            EXIT;
         END IF;
     END LOOP;
 

@@ -51,7 +51,7 @@ CREATE TRIGGER provider_audit_insert
 
 CREATE TRIGGER provider_audit_update
     AFTER UPDATE ON auth.provider
-    FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW)
+    FOR EACH ROW WHEN (OLD::text <> NEW::text) -- as text: jsonpath has no equality
     EXECUTE FUNCTION unsecure.audit_update('provider', 'provider_id');
 
 CREATE TRIGGER provider_audit_delete

@@ -157,6 +157,8 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_wanted bigint[];
 BEGIN
     PERFORM auth.begin_identity_sync(_provider_id);
 
@@ -166,10 +168,12 @@ BEGIN
            substr(sha256(convert_to(coalesce(e.element, 'null')::text, 'UTF8')), 1, 16)
     FROM unnest(_identity_data) WITH ORDINALITY AS e (element, line_no);
 
+    -- On its own: as part of the join it would not run for an empty array.
+    v_wanted := ARRAY(SELECT auth.compare_identity_sync());
     INSERT INTO pg_temp.sync_element (line_no, element)
     SELECT e.line_no, coalesce(e.element, 'null')
     FROM unnest(_identity_data) WITH ORDINALITY AS e (element, line_no)
-    JOIN auth.compare_identity_sync() AS wanted (line_no) ON wanted.line_no = e.line_no;
+    JOIN unnest(v_wanted) AS w (line_no) ON w.line_no = e.line_no;
 
     SELECT a.*
     INTO received, created, updated, enabled, disabled, unchanged, skipped

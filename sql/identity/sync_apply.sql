@@ -38,8 +38,12 @@ BEGIN
         ORDER BY lower(n.username)
         ON CONFLICT (lower(username)) DO NOTHING;
         GET DIAGNOSTICS v_created = ROW_COUNT;
-        v_left    := v_left - v_created;
-        v_renamed := v_left > 0 OR v_renamed;
+        v_left := v_left - v_created;
+        IF v_left > 0 THEN
+            -- Whose name is taken since the plan was made may join the user who has it now.
+            v_left    := v_left - unsecure.plan_joins();
+            v_renamed := true;
+        END IF;
     END LOOP;
 
     FOR v_taken IN

@@ -31,6 +31,47 @@ COMMENT ON FUNCTION unsecure.element_values(jsonb) IS 'The values of a feed''s e
 
 REVOKE ALL ON FUNCTION unsecure.element_values(jsonb) FROM PUBLIC;
 
+-- Which of the new accounts join a user. Of two that could join one user, the first one does.
+CREATE OR REPLACE FUNCTION unsecure.plan_joins()
+RETURNS bigint
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_provider auth.provider;
+    v_joined   bigint;
+BEGIN
+    SELECT * INTO v_provider FROM pg_temp.sync_run;
+    IF v_provider.link_by = 'none' THEN
+        RETURN 0;
+    END IF;
+
+    UPDATE pg_temp.sync_plan p
+    SET user_id = j.user_id, joins_user = true
+    FROM (
+        SELECT DISTINCT ON (u.user_id) u.user_id, c.line_no
+        FROM pg_temp.sync_plan c
+        CROSS JOIN LATERAL unsecure.joinable_user(
+            v_provider.provider_id, v_provider.link_by,
+            unsecure.claimed_username(c.provider_username, c.provider_data, c.provider_user_id),
+            c.provider_email, c.provider_email_verified) AS u
+        WHERE c.action = 'create'
+          AND NOT c.joins_user
+          AND NOT EXISTS (SELECT FROM auth.user_info n WHERE n.user_id = c.user_id)
+        ORDER BY u.user_id, c.line_no
+    ) AS j
+    WHERE p.line_no = j.line_no
+      AND NOT EXISTS (SELECT FROM pg_temp.sync_plan o WHERE o.user_id = j.user_id);
+    GET DIAGNOSTICS v_joined = ROW_COUNT;
+    RETURN v_joined;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_joins() IS
+    'Marks new accounts in pg_temp.sync_plan that join an existing user, and returns how many. Accounts whose user was created stay.';
+
+REVOKE ALL ON FUNCTION unsecure.plan_joins() FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION unsecure.plan_identity_sync(
     _create_missing  boolean,
     _disable_missing boolean
@@ -103,23 +144,9 @@ BEGIN
     CROSS JOIN LATERAL unsecure.element_values(e.element) AS x
     WHERE c.user_identity_id IS NULL;
 
-    IF _create_missing AND v_provider.link_by <> 'none' THEN
-        UPDATE pg_temp.sync_plan p
-        SET user_id = j.user_id, joins_user = true
-        FROM (
-            -- Of two accounts that could join one user, the first one does.
-            SELECT DISTINCT ON (u.user_id) u.user_id, c.line_no
-            FROM pg_temp.sync_plan c
-            CROSS JOIN LATERAL unsecure.joinable_user(
-                v_provider.provider_id, v_provider.link_by,
-                unsecure.claimed_username(c.provider_username, c.provider_data, c.provider_user_id),
-                c.provider_email, c.provider_email_verified) AS u
-            WHERE c.action = 'create'
-            ORDER BY u.user_id, c.line_no
-        ) AS j
-        WHERE p.line_no = j.line_no;
+    IF _create_missing THEN
+        PERFORM unsecure.plan_joins();
     END IF;
-
     IF NOT v_provider.creates_users THEN
         UPDATE pg_temp.sync_plan SET action = 'skip' WHERE action = 'create' AND NOT joins_user;
     END IF;

@@ -11,8 +11,8 @@ DECLARE
 BEGIN
     FOR v_schema IN
         SELECT n.nspname AS name, r.rolname AS owner,
-               (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid)
-             + (SELECT count(*) FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid) AS objects,
+               (SELECT count(*) FROM pg_catalog.pg_depend d
+                WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = n.oid) AS objects,
                coalesce(pg_catalog.obj_description(n.oid, 'pg_namespace') LIKE 'Rolewright%', false) AS is_ours
         FROM pg_catalog.pg_namespace n
         JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner

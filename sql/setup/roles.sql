@@ -13,8 +13,13 @@ BEGIN
             ('rolewright_auditor',  'Rolewright: auditors (read only)')) AS r (name, comment)
         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = r.name)
     LOOP
-        EXECUTE format('CREATE ROLE %I NOLOGIN', v_role.name);
-        EXECUTE format('COMMENT ON ROLE %I IS %L', v_role.name, v_role.comment);
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', v_role.name);
+            EXECUTE format('COMMENT ON ROLE %I IS %L', v_role.name, v_role.comment);
+        EXCEPTION
+            -- An installation in another database of the cluster was faster.
+            WHEN duplicate_object OR unique_violation THEN NULL;
+        END;
     END LOOP;
 END;
 $roles$;
