@@ -29,7 +29,7 @@ CREATE TABLE auth.audit_event (
 -- Catches rows of a month that has no partition yet, so that a forgotten maintenance job never stops a login.
 CREATE TABLE auth.audit_event_default PARTITION OF auth.audit_event DEFAULT;
 
-CREATE INDEX audit_event_user_idx ON auth.audit_event (user_id, occurred_at);
+CREATE INDEX audit_event_user_id_idx ON auth.audit_event (user_id);
 CREATE INDEX audit_event_occurred_at_idx ON auth.audit_event USING brin (occurred_at);
 
 COMMENT ON TABLE auth.audit_event IS

@@ -1423,20 +1423,17 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_user_identity_id uuid;
+    v_login record := unsecure.login_identity(
+        _provider_id, _provider_user_id, NULL, NULL, _provider_groups, _provider_roles, _provider_data);
 BEGIN
-    SELECT l.user_identity_id INTO v_user_identity_id
-    FROM unsecure.login_identity(
-        _provider_id, _provider_user_id, NULL, NULL, _provider_groups, _provider_roles, _provider_data) AS l;
-
-    IF v_user_identity_id IS NULL THEN
+    IF v_login.user_identity_id IS NULL THEN
         PERFORM unsecure.require_provider(_provider_id);
         RAISE EXCEPTION 'account is unknown'
             USING ERRCODE = 'RW012',
                   DETAIL  = format('Provider %s, account %s.', _provider_id, coalesce(to_json(_provider_user_id)::text, 'NULL')),
                   HINT    = 'auth.ensure_user_from_provider creates users of unknown accounts.';
     END IF;
-    RETURN v_user_identity_id;
+    RETURN v_login.user_identity_id;
 END;
 $function$;
 
@@ -1465,13 +1462,11 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_user_id uuid;
+    v_login record := unsecure.login_identity(
+        _provider_id, _provider_user_id, _email, _display_name, _provider_groups, _provider_roles, _provider_data);
 BEGIN
-    SELECT l.user_id INTO v_user_id
-    FROM unsecure.login_identity(
-        _provider_id, _provider_user_id, _email, _display_name, _provider_groups, _provider_roles, _provider_data) AS l;
-    IF v_user_id IS NOT NULL THEN
-        RETURN v_user_id;
+    IF v_login.user_id IS NOT NULL THEN
+        RETURN v_login.user_id;
     END IF;
 
     PERFORM unsecure.require_account(_provider_user_id);
@@ -1485,10 +1480,9 @@ BEGIN
             unsecure.known_groups(_provider_groups, _provider_data), _provider_roles, _provider_data);
     END IF;
 
-    SELECT l.user_id INTO STRICT v_user_id
-    FROM unsecure.login_identity(
-        _provider_id, _provider_user_id, _email, _display_name, _provider_groups, _provider_roles, _provider_data) AS l;
-    RETURN v_user_id;
+    v_login := unsecure.login_identity(
+        _provider_id, _provider_user_id, _email, _display_name, _provider_groups, _provider_roles, _provider_data);
+    RETURN v_login.user_id;
 END;
 $function$;
 
