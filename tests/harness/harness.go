@@ -148,7 +148,7 @@ func (c Config) open(ctx context.Context) (*pgserver.Server, error) {
 		AllowDownload: true,
 	})
 	if err != nil {
-		return nil, errors.Join(errors.New("no server to test on: give a superuser's URL in "+testURL+", or:"), err)
+		return nil, fmt.Errorf("no server to test on (%s can name one, with a superuser's URL): %w", testURL, err)
 	}
 	return server, nil
 }

@@ -28,7 +28,8 @@ func main() {
 func run(ctx context.Context) error {
 	address, remove, err := containers.Start(ctx, os.Stderr)
 	if errors.Is(err, pgserver.ErrUnavailable) {
-		fmt.Println("unavailable", strings.ReplaceAll(err.Error(), "\n", " "))
+		reason := strings.TrimPrefix(err.Error(), pgserver.ErrUnavailable.Error()+": ")
+		fmt.Println("unavailable", strings.ReplaceAll(reason, "\n", " "))
 		return nil
 	}
 	if err != nil {
