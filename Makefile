@@ -9,7 +9,7 @@ TEST_FLAGS   ?= -count=1 -timeout=20m
 RUN_TESTS     = $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg -- $(TEST_FLAGS) ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test bench lint verify migrations tools clean
+.PHONY: help readme demo build test bench lint verify migrations tools clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ else
 	@echo "golangci-lint is not here: skipped ($(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@latest)"
 endif
 	$(GO) test -count=1 -v ./tests/sqlcheck
+
+readme: ## Run the sessions of README.md and write what they print into it
+	$(GO) test -count=1 ./tests/readme -update
 
 verify: ## Fail when a generated file is stale
 	$(GO) run ./internal/bundle/cmd/migrations -check

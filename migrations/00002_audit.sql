@@ -209,7 +209,7 @@ AS $function$
 BEGIN
     INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id, after)
     SELECT 'identity.created', r.user_id, 'identity', r.user_identity_id,
-           jsonb_build_object('provider_id', r.provider_id, 'provider_user_id', r.provider_user_id,
+           jsonb_build_object('provider_id', r.provider_id, 'provider_user_id', r.provider_user_id, 'provider_username', r.provider_username,
                               'provider_groups', r.provider_groups, 'provider_roles', r.provider_roles, 'is_active', r.is_active)
     FROM changed_row r;
     RETURN NULL;

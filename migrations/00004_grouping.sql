@@ -510,20 +510,25 @@ AS $function$
         FROM auth.user_identity i
         JOIN auth.provider p ON p.provider_id = i.provider_id
         CROSS JOIN LATERAL (
-            SELECT t.name, false AS is_role FROM unnest(i.provider_groups) AS t (name)
+            SELECT g.user_group_id
+            FROM unnest(i.provider_groups) AS e (name)
+            JOIN auth.user_group_mapping g
+                ON g.provider_id = i.provider_id
+               AND lower(g.external_group_name) = lower(e.name)
+               AND (p.group_match = 'ignore_case' OR g.external_group_name = e.name)
+            WHERE g.is_active
             UNION ALL
-            SELECT t.name, true FROM unnest(i.provider_roles) AS t (name)
-        ) AS e
-        JOIN auth.user_group_mapping m
-            ON m.provider_id = i.provider_id
-           AND (NOT e.is_role AND lower(m.external_group_name) = lower(e.name)
-                    AND (p.group_match = 'ignore_case' OR m.external_group_name = e.name)
-                OR e.is_role AND lower(m.external_role_name) = lower(e.name)
-                    AND (p.group_match = 'ignore_case' OR m.external_role_name = e.name))
+            SELECT r.user_group_id
+            FROM unnest(i.provider_roles) AS e (name)
+            JOIN auth.user_group_mapping r
+                ON r.provider_id = i.provider_id
+               AND lower(r.external_role_name) = lower(e.name)
+               AND (p.group_match = 'ignore_case' OR r.external_role_name = e.name)
+            WHERE r.is_active
+        ) AS m
         WHERE i.user_id = u.user_id
           AND i.is_active
           AND p.is_active
-          AND m.is_active
           AND (i.is_last_used
                OR NOT EXISTS (SELECT FROM auth.user_identity l WHERE l.user_id = u.user_id AND l.is_last_used))
     ) AS s
@@ -553,23 +558,26 @@ SELECT p.provider_id, p.code AS provider_code, e.external_kind, e.external_name,
 FROM auth.provider p
 JOIN auth.user_identity i ON i.provider_id = p.provider_id
 CROSS JOIN LATERAL (
-    SELECT 'group' AS external_kind, t.name AS external_name FROM unnest(i.provider_groups) AS t (name)
+    SELECT 'group' AS external_kind, g.name AS external_name
+    FROM unnest(i.provider_groups) AS g (name)
+    WHERE NOT EXISTS (
+        SELECT FROM auth.user_group_mapping m
+        WHERE m.provider_id = p.provider_id
+          AND m.is_active
+          AND lower(m.external_group_name) = lower(g.name)
+          AND (p.group_match = 'ignore_case' OR m.external_group_name = g.name))
     UNION
-    SELECT 'role', t.name FROM unnest(i.provider_roles) AS t (name)
+    SELECT 'role', r.name
+    FROM unnest(i.provider_roles) AS r (name)
+    WHERE NOT EXISTS (
+        SELECT FROM auth.user_group_mapping m
+        WHERE m.provider_id = p.provider_id
+          AND m.is_active
+          AND lower(m.external_role_name) = lower(r.name)
+          AND (p.group_match = 'ignore_case' OR m.external_role_name = r.name))
 ) AS e
 WHERE i.is_active
   AND p.is_active
-  AND NOT EXISTS (
-      SELECT FROM auth.user_group_mapping m
-      WHERE m.provider_id = p.provider_id
-        AND m.is_active
-        AND CASE e.external_kind WHEN 'group' THEN
-                lower(m.external_group_name) = lower(e.external_name)
-                AND (p.group_match = 'ignore_case' OR m.external_group_name = e.external_name)
-            ELSE
-                lower(m.external_role_name) = lower(e.external_name)
-                AND (p.group_match = 'ignore_case' OR m.external_role_name = e.external_name)
-            END)
 GROUP BY p.provider_id, p.code, e.external_kind, e.external_name;
 
 COMMENT ON VIEW auth.unmapped_external_group IS

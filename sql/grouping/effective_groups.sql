@@ -30,20 +30,25 @@ AS $function$
         FROM auth.user_identity i
         JOIN auth.provider p ON p.provider_id = i.provider_id
         CROSS JOIN LATERAL (
-            SELECT t.name, false AS is_role FROM unnest(i.provider_groups) AS t (name)
+            SELECT g.user_group_id
+            FROM unnest(i.provider_groups) AS e (name)
+            JOIN auth.user_group_mapping g
+                ON g.provider_id = i.provider_id
+               AND lower(g.external_group_name) = lower(e.name)
+               AND (p.group_match = 'ignore_case' OR g.external_group_name = e.name)
+            WHERE g.is_active
             UNION ALL
-            SELECT t.name, true FROM unnest(i.provider_roles) AS t (name)
-        ) AS e
-        JOIN auth.user_group_mapping m
-            ON m.provider_id = i.provider_id
-           AND (NOT e.is_role AND lower(m.external_group_name) = lower(e.name)
-                    AND (p.group_match = 'ignore_case' OR m.external_group_name = e.name)
-                OR e.is_role AND lower(m.external_role_name) = lower(e.name)
-                    AND (p.group_match = 'ignore_case' OR m.external_role_name = e.name))
+            SELECT r.user_group_id
+            FROM unnest(i.provider_roles) AS e (name)
+            JOIN auth.user_group_mapping r
+                ON r.provider_id = i.provider_id
+               AND lower(r.external_role_name) = lower(e.name)
+               AND (p.group_match = 'ignore_case' OR r.external_role_name = e.name)
+            WHERE r.is_active
+        ) AS m
         WHERE i.user_id = u.user_id
           AND i.is_active
           AND p.is_active
-          AND m.is_active
           AND (i.is_last_used
                OR NOT EXISTS (SELECT FROM auth.user_identity l WHERE l.user_id = u.user_id AND l.is_last_used))
     ) AS s
