@@ -28,6 +28,11 @@ func download(ctx context.Context, log io.Writer) (binaries, error) {
 		return binaries{}, err
 	}
 	folder := filepath.Join(cache, "postgresql-"+string(downloadVersion)+"-"+runtime.GOARCH)
+	lock, err := lockFile(ctx, filepath.Join(cache, "download.lock")) // it takes long: once is enough
+	if err != nil {
+		return binaries{}, err
+	}
+	defer lock.Close()
 	if !exists(folder) {
 		_, _ = fmt.Fprintf(log, "No PostgreSQL on this machine: downloading PostgreSQL %s into %s …\n", downloadVersion, folder)
 		if err := fetch(ctx, cache, folder, embedded.DefaultConfig()); err != nil {
@@ -67,9 +72,7 @@ func fetch(ctx context.Context, cache, folder string, config embedded.Config) er
 	go func() {
 		err := embedded.NewDatabase(config).Start()
 		if pgctl.Len() > 0 {
-			if err = publish(unpacked, folder); exists(folder) {
-				err = nil // by us, or by somebody who was faster
-			}
+			err = publish(unpacked, folder)
 		}
 		for _, log := range libraryLogs() {
 			if !slices.Contains(logs, log) {
@@ -86,7 +89,8 @@ func fetch(ctx context.Context, cache, folder string, config embedded.Config) er
 	}
 }
 
-// libraryLogs lists the log files of the library, which forgets to remove them.
+// libraryLogs lists the log files of the library, which forgets to remove them. A new one is ours: nobody else
+// downloads, because of the lock.
 func libraryLogs() []string {
 	logs, _ := filepath.Glob(filepath.Join(os.TempDir(), "embedded_postgres_log*"))
 	return logs

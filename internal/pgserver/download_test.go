@@ -18,6 +18,8 @@ import (
 	embedded "github.com/fergusstrange/embedded-postgres"
 )
 
+// These tests do not run in parallel: fetch is for one at a time.
+
 // repository serves one archive, the way the real one does: a .txz in a .jar.
 func repository(t *testing.T, archive []byte) embedded.Config {
 	t.Helper()
@@ -72,7 +74,6 @@ func entries(t *testing.T, folder string) (names []string) {
 }
 
 func TestDownloadedBinariesAreRunLikeLocalOnes(t *testing.T) {
-	t.Parallel()
 	cache := sharedFolder(t)
 	folder := filepath.Join(cache, "postgresql")
 	if err := fetch(t.Context(), cache, folder, repository(t, archive(t))); err != nil {
@@ -88,7 +89,6 @@ func TestDownloadedBinariesAreRunLikeLocalOnes(t *testing.T) {
 }
 
 func TestADownloadThatFailsLeavesNothing(t *testing.T) {
-	t.Parallel()
 	whole := archive(t)
 	for name, config := range map[string]embedded.Config{
 		"no network":    embedded.DefaultConfig().BinaryRepositoryURL("http://127.0.0.1:1"),
@@ -109,7 +109,6 @@ func TestADownloadThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestADownloadCanBeCancelled(t *testing.T) {
-	t.Parallel()
 	block := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-block }))
 	t.Cleanup(server.Close)

@@ -76,6 +76,7 @@ func TestNothingIsLeftWhenKilledWhileStarting(t *testing.T) {
 						t.Fatal(err)
 					}
 					_ = c.Wait()
+					awaitTemplates(t, cache)
 					soon(t, "the cluster's folder is gone", func() bool { return len(c.clusters(t)) == 0 })
 					time.Sleep(200 * time.Millisecond) // initdb, had it survived, would make it again
 					if left := c.clusters(t); len(left) != 0 {
@@ -84,6 +85,22 @@ func TestNothingIsLeftWhenKilledWhileStarting(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// awaitTemplates waits until nobody makes a template: one that was begun is completed, whoever was killed.
+func awaitTemplates(t *testing.T, cache string) {
+	t.Helper()
+	locks, err := filepath.Glob(filepath.Join(cache, "rolewright", "*.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range locks {
+		lock, err := lockFile(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = lock.Close()
 	}
 }
 

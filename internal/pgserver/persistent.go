@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // startPersistent starts the cluster in o.KeepIn, making it first where there is none, and leaves it running.
@@ -26,7 +25,7 @@ func startPersistent(ctx context.Context, o Options, b binaries, source string) 
 	if err != nil {
 		return nil, err
 	}
-	lock, err := keepFolder(a, folder)
+	lock, err := keepFolder(ctx, a, folder)
 	if err != nil {
 		return nil, fmt.Errorf("keep a PostgreSQL in %s: %w", folder, err)
 	}
@@ -56,7 +55,7 @@ func startPersistent(ctx context.Context, o Options, b binaries, source string) 
 
 // keepFolder makes sure that a folder is the account's, closed to others, and holds a cluster of ours or nothing.
 // The lock that it returns keeps others from making the same cluster at the same time.
-func keepFolder(a account, folder string) (*os.File, error) {
+func keepFolder(ctx context.Context, a account, folder string) (*os.File, error) {
 	if socket := filepath.Join(folder, ".s.PGSQL."+port); len(socket) > longestSocket {
 		return nil, fmt.Errorf("%s is too long for the name of a socket (%d bytes at most)", socket, longestSocket)
 	}
@@ -83,11 +82,7 @@ func keepFolder(a account, folder string) (*os.File, error) {
 	if info, err := os.Lstat(folder); err != nil || !a.owns(folder) || info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("it has to be a folder of user %s, with mode 0700", a.name)
 	}
-	lock, err := os.OpenFile(filepath.Join(folder, keptName), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return lock, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
+	return lockFile(ctx, filepath.Join(folder, keptName))
 }
 
 // keptName is the file that marks the folder of a persistent cluster, and is locked while one is being made.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // durability says what kind of cluster initdb makes.
@@ -60,14 +59,11 @@ func cachedTemplate(ctx context.Context, a account, b binaries) (string, error) 
 	template := filepath.Join(clusters, fmt.Sprintf("%s-%x", b.version, key[:6]))
 
 	// The shell that makes it inherits the lock: should we be killed, it finishes its work and nobody gets in between.
-	lock, err := os.OpenFile(filepath.Join(cache, "clusters-"+a.name+".lock"), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	lock, err := lockFile(ctx, clusters+".lock")
 	if err != nil {
 		return "", err
 	}
 	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", err
-	}
 	if _, err := os.Stat(filepath.Join(template, "PG_VERSION")); err == nil {
 		return template, nil
 	}

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -55,7 +54,7 @@ func startThrowaway(ctx context.Context, o Options, bases []string, b binaries, 
 	}
 	sweep(a, bases)
 	template, noTemplate := cachedTemplate(ctx, a, b)
-	folder, lock, err := newFolder(a, bases)
+	folder, lock, err := newFolder(ctx, a, bases)
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for a throwaway PostgreSQL: %w", err)
 	}
@@ -91,10 +90,10 @@ func startThrowaway(ctx context.Context, o Options, bases []string, b binaries, 
 }
 
 // newFolder makes an empty folder of the account's, 0700, and locks the file in it that says it is in use.
-func newFolder(a account, bases []string) (string, *os.File, error) {
+func newFolder(ctx context.Context, a account, bases []string) (string, *os.File, error) {
 	var problems []error
 	for _, base := range bases {
-		folder, lock, err := newFolderIn(a, base)
+		folder, lock, err := newFolderIn(ctx, a, base)
 		if err == nil {
 			return folder, lock, nil
 		}
@@ -103,7 +102,7 @@ func newFolder(a account, bases []string) (string, *os.File, error) {
 	return "", nil, errors.Join(problems...)
 }
 
-func newFolderIn(a account, base string) (string, *os.File, error) {
+func newFolderIn(ctx context.Context, a account, base string) (string, *os.File, error) {
 	if !a.mayUse(base) {
 		return "", nil, fmt.Errorf("user %s may not make folders in %s", a.name, base)
 	}
@@ -114,9 +113,9 @@ func newFolderIn(a account, base string) (string, *os.File, error) {
 	if socket := filepath.Join(folder, ".s.PGSQL."+port); len(socket) > longestSocket {
 		return "", nil, errors.Join(fmt.Errorf("%s is too long for the name of a socket", socket), os.Remove(folder))
 	}
-	lock, err := os.OpenFile(filepath.Join(folder, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := lockFile(ctx, filepath.Join(folder, lockName))
 	if err == nil {
-		err = errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_EX), a.own(lock.Name()), a.own(folder))
+		err = errors.Join(a.own(lock.Name()), a.own(folder))
 	}
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(folder))

@@ -127,10 +127,10 @@ func TestABaseWithALongPathIsNotUsed(t *testing.T) {
 	if err := os.Chmod(long, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := newFolder(a, []string{long}); err == nil || !strings.Contains(err.Error(), "too long") {
+	if _, _, err := newFolder(t.Context(), a, []string{long}); err == nil || !strings.Contains(err.Error(), "too long") {
 		t.Errorf("the error is %v", err)
 	}
-	folder, lock, err := newFolder(a, []string{long, base})
+	folder, lock, err := newFolder(t.Context(), a, []string{long, base})
 	if err != nil || filepath.Dir(folder) != base {
 		t.Fatalf("made %q, %v", folder, err)
 	}
