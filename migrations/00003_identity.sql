@@ -175,7 +175,8 @@ COMMENT ON COLUMN auth.user_identity.provider_username IS 'The username as the p
 COMMENT ON COLUMN auth.user_identity.feed_digest IS
     'Digest of the feed element that this row agrees with; NULL once something else changed the row.';
 
--- Setting is_last_used clears it on the user's other identities, whoever sets it: the unique index then never complains.
+-- Setting is_last_used clears it on the user's other identities, whoever sets it. (A statement that sets it on one and clears it
+-- on another of the same user's may fail with 27000: PostgreSQL does not let both change one row. Setting it is enough.)
 CREATE OR REPLACE FUNCTION unsecure.user_identity_clear_last_used()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -1579,7 +1580,7 @@ BEGIN
         USING ERRCODE = 'RW103',
               DETAIL  = (SELECT string_agg(format('%s (%s)', f.user_identity_id, to_json(f.provider_user_id)), ', ')
                          FROM unnest(v_found) AS f),
-              HINT    = 'Say which: _user_identity_id.';
+              HINT    = 'Say which: auth.switch_active_identity(_user_identity_id), auth.update_user_identity_on_login(_provider_user_id).';
 END;
 $function$;
 
@@ -1589,10 +1590,9 @@ COMMENT ON FUNCTION unsecure.find_identity(uuid, uuid, uuid) IS
 REVOKE ALL ON FUNCTION unsecure.find_identity(uuid, uuid, uuid) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION auth.process_identity_claims(
-    _user_id          uuid,
-    _provider_id      uuid,
-    _claims           jsonb,
-    _user_identity_id uuid DEFAULT NULL
+    _user_id     uuid,
+    _provider_id uuid,
+    _claims      jsonb
 )
 RETURNS void
 LANGUAGE plpgsql
@@ -1601,9 +1601,18 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_identity auth.user_identity := unsecure.find_identity(_user_id, _provider_id, _user_identity_id);
+    v_identity auth.user_identity;
     v_provider auth.provider;
 BEGIN
+    -- Where the user has several accounts, the token says which it is about (oid: Entra ID).
+    v_identity := unsecure.find_identity(_user_id, _provider_id, (
+        SELECT i.user_identity_id
+        FROM auth.user_identity i
+        WHERE i.user_id = _user_id
+          AND i.provider_id = _provider_id
+          AND i.provider_user_id IN (_claims ->> 'oid', _claims ->> 'sub')
+        ORDER BY i.provider_user_id = _claims ->> 'oid' DESC
+        LIMIT 1));
     IF jsonb_typeof(_claims) IS DISTINCT FROM 'object' THEN
         RAISE EXCEPTION 'claims are not a JSON object'
             USING ERRCODE = 'RW105',
@@ -1618,14 +1627,15 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION auth.process_identity_claims(uuid, uuid, jsonb, uuid) IS
+COMMENT ON FUNCTION auth.process_identity_claims(uuid, uuid, jsonb) IS
     'The login of a user by the claims of a token or assertion, already validated by the caller; stored as provider_data. Groups and '
     'roles stand where the provider says (groups_path, roles_path); one string counts as an array of one; absent, null, or left out '
     'for their number (_claim_names, hasgroups): the known ones stay. Reads email, email_verified and name (OIDC Core 1.0, 5.1). '
-    'RW102: no identity there; RW103: several, and _user_identity_id not given; RW105: malformed; RW111 to RW114: refused.';
+    'Of several identities there, the claims oid or sub say which. '
+    'RW102: no identity there; RW103: several, and the claims do not say which; RW105: malformed; RW111 to RW114: refused.';
 
-REVOKE ALL ON FUNCTION auth.process_identity_claims(uuid, uuid, jsonb, uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION auth.process_identity_claims(uuid, uuid, jsonb, uuid) TO rolewright_app, rolewright_operator;
+REVOKE ALL ON FUNCTION auth.process_identity_claims(uuid, uuid, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.process_identity_claims(uuid, uuid, jsonb) TO rolewright_app, rolewright_operator;
 
 CREATE OR REPLACE FUNCTION auth.switch_active_identity(
     _user_id          uuid,

@@ -48,7 +48,8 @@ COMMENT ON COLUMN auth.user_identity.provider_username IS 'The username as the p
 COMMENT ON COLUMN auth.user_identity.feed_digest IS
     'Digest of the feed element that this row agrees with; NULL once something else changed the row.';
 
--- Setting is_last_used clears it on the user's other identities, whoever sets it: the unique index then never complains.
+-- Setting is_last_used clears it on the user's other identities, whoever sets it. (A statement that sets it on one and clears it
+-- on another of the same user's may fail with 27000: PostgreSQL does not let both change one row. Setting it is enough.)
 CREATE OR REPLACE FUNCTION unsecure.user_identity_clear_last_used()
 RETURNS trigger
 LANGUAGE plpgsql

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -183,33 +182,6 @@ func TestTakenUsernamesAreStated(t *testing.T) {
 	contains(t, r.err, "NOTICE: ", `"anna"`, "anna@corp")
 	if r.code != 0 || strings.Contains(r.out, "NOTICE") {
 		t.Errorf("exit code %d, stdout:\n%s", r.code, r.out)
-	}
-}
-
-func TestBrakesOnARealDirectory(t *testing.T) {
-	t.Parallel()
-	data := os.Getenv("ROLEWRIGHT_TEST_DATA")
-	if data == "" {
-		data = "../../../shared/data/kubernetes-org"
-	}
-	before, after := filepath.Join(data, "kubernetes/2024-01.ndjson"), filepath.Join(data, "kubernetes/2025-01.ndjson")
-	if _, err := os.Stat(before); err != nil {
-		t.Skipf("no test data: %v; ROLEWRIGHT_TEST_DATA names its folder", err)
-	}
-	url := withProvider(t, "--link-by", "username")
-	flags := []string{"--provider", "corp", "--create-missing", "--disable-missing"}
-	sync(t, url, "", append(flags, before)...)
-	conn := harness.Connect(t, url)
-	versions := rowVersions(t, conn)
-	failed(t, 1, url, "", append([]string{"sync", after}, flags...), "RW203", "652 of 1786", "--max-disable 652")
-	if rowVersions(t, conn) != versions {
-		t.Error("the brakes stopped after something was changed")
-	}
-	if got := sync(t, url, "", append(flags, after, "--max-disable", "652")...); got.Disabled != 652 {
-		t.Errorf("got %+v", got)
-	}
-	if got := sync(t, url, "", append(flags, after)...); got.Unchanged != got.Received {
-		t.Errorf("the second time: %+v", got)
 	}
 }
 

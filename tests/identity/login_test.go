@@ -230,7 +230,13 @@ func TestOfTwoIdentitiesAtOneProviderOneMustBeNamed(t *testing.T) {
 	if !strings.Contains(refusal.Detail, first) || !strings.Contains(refusal.Detail, second) {
 		t.Errorf("the refusal does not name them: %s", refusal.Detail)
 	}
-	harness.MustFail(t, db, "RW103", `SELECT auth.process_identity_claims($1, $2, '{}')`, u, p)
+	harness.MustFail(t, db, "RW103", `SELECT auth.process_identity_claims($1, $2, '{"sub": "somebody else"}')`, u, p)
+	for account, claims := range map[string]string{"ann": `{"sub": "ann"}`, "admin-ann": `{"oid": "admin-ann", "sub": "ann"}`} {
+		harness.Exec(t, db, `SELECT auth.process_identity_claims($1, $2, $3)`, u, p, claims)
+		if got := harness.Column[string](t, db, `SELECT provider_user_id FROM auth.user_identity WHERE is_last_used`); !slices.Equal(got, []string{account}) {
+			t.Errorf("claims %s are those of %v", claims, got)
+		}
+	}
 	for _, i := range []string{first, second, first} {
 		harness.Exec(t, db, `SELECT auth.switch_active_identity($1, $2, _user_identity_id => $3)`, u, p, i)
 		if got := harness.Column[string](t, db, `SELECT user_identity_id::text FROM auth.user_identity WHERE is_last_used`); !slices.Equal(got, []string{i}) {
