@@ -74,19 +74,19 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_user       auth.user_info;
-    v_provider   auth.provider;
+    v_user       record;
+    v_provider   record;
     v_old        auth.user_identity;
     v_new        auth.user_identity;
     v_email_said boolean;
 BEGIN
-    -- One such login of a user at a time; and what was read before the lock may be outdated.
-    SELECT * INTO v_user FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
+    -- One such login of a user at a time; what was read before the lock may be outdated.
+    SELECT u.is_active, u.is_locked INTO v_user FROM auth.user_info u WHERE u.user_id = _user_id FOR NO KEY UPDATE;
     SELECT * INTO v_old FROM auth.user_identity WHERE user_identity_id = _user_identity_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM unsecure.require_identity(_user_identity_id);
     END IF;
-    SELECT * INTO v_provider FROM auth.provider WHERE provider_id = v_old.provider_id;
+    SELECT p.is_active, p.link_by INTO v_provider FROM auth.provider p WHERE p.provider_id = v_old.provider_id;
     PERFORM unsecure.require_login_allowed(v_provider.is_active, v_old.is_active, v_user.is_active, v_user.is_locked, _user_id);
 
     v_new := v_old;
@@ -153,7 +153,7 @@ VOLATILE
 AS $function$
 DECLARE
     v_groups text[] := unsecure.known_groups(_provider_groups, _provider_data);
-    v        record;
+    v_active boolean;
 BEGIN
     -- The usual login: known, allowed, through the same identity as before, with nothing new. One statement does it.
     -- The conditions stand in a subquery so that PostgreSQL does not ask them again after waiting for the row: a login that then
@@ -180,37 +180,28 @@ BEGIN
         INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id)
         SELECT 'login.succeeded', l.user_id, 'identity', l.user_identity_id FROM login l
     )
-    SELECT l.user_id, l.user_identity_id, l.is_active INTO v FROM login l;
+    SELECT l.user_id, l.user_identity_id, l.is_active INTO user_id, user_identity_id, v_active FROM login l;
     IF FOUND THEN
         -- False when it was disabled while this login waited for the row.
-        IF NOT v.is_active THEN
-            PERFORM unsecure.require_login_allowed(true, false, true, false, v.user_id);
+        IF NOT v_active THEN
+            PERFORM unsecure.require_login_allowed(true, false, true, false, user_id);
         END IF;
-        user_id          := v.user_id;
-        user_identity_id := v.user_identity_id;
         RETURN;
     END IF;
 
-    SELECT i.user_identity_id, i.user_id, i.is_active AS identity_active, u.is_active AS user_active, u.is_locked AS user_locked,
-           p.is_active AS provider_active
-    INTO v
+    SELECT i.user_id, i.user_identity_id
+    INTO user_id, user_identity_id
     FROM auth.user_identity i
-    JOIN auth.user_info u ON u.user_id = i.user_id
-    JOIN auth.provider p ON p.provider_id = i.provider_id
     WHERE i.provider_id = _provider_id AND i.provider_user_id = _provider_user_id;
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    PERFORM unsecure.require_login_allowed(v.provider_active, v.identity_active, v.user_active, v.user_locked, v.user_id);
 
     PERFORM unsecure.refresh_identity(
-        v.user_id, v.user_identity_id, nullif(btrim(_email), ''), nullif(btrim(_display_name), ''),
+        user_id, user_identity_id, nullif(btrim(_email), ''), nullif(btrim(_display_name), ''),
         v_groups, _provider_roles, _provider_data);
     INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id)
-    VALUES ('login.succeeded', v.user_id, 'identity', v.user_identity_id);
-
-    user_id          := v.user_id;
-    user_identity_id := v.user_identity_id;
+    VALUES ('login.succeeded', user_id, 'identity', user_identity_id);
 END;
 $function$;
 

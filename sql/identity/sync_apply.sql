@@ -124,7 +124,8 @@ BEGIN
            p.is_active, NOT p.is_active, p.is_complete, p.provider_username, p.provider_email, p.provider_email_verified,
            p.provider_display_name, p.digest
     FROM pg_temp.sync_plan p
-    WHERE p.action = 'create';
+    WHERE p.action = 'create'
+    ORDER BY p.user_id; -- neighbours in the index on user_id, and for the foreign key's look-up
 
     PERFORM unsecure.clear_permission_cache_by_provider(v_provider.provider_id);
 END;

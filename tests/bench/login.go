@@ -42,10 +42,15 @@ func (b *bench) login(ctx context.Context) error {
 	}
 
 	const (
-		update = `UPDATE floor.user_identity SET last_login_at = now() WHERE user_identity_id = $1`
-		login  = `SELECT auth.update_user_identity_on_login($1, $2, $3, '{member}')`
+		update  = `UPDATE floor.user_identity SET last_login_at = now() WHERE user_identity_id = $1`
+		audited = `WITH login AS (
+				UPDATE floor.user_identity SET last_login_at = now() WHERE user_identity_id = $1 RETURNING user_id, user_identity_id)
+			INSERT INTO floor.audit_event (event_code, user_id, subject_type, subject_id)
+			SELECT 'login.succeeded', user_id, 'identity', user_identity_id FROM login`
+		login = `SELECT auth.update_user_identity_on_login($1, $2, $3, '{member}')`
 	)
 	floor := func(a *account) (string, []any) { return update, []any{a.UserIdentityID} }
+	floorAudited := func(a *account) (string, []any) { return audited, []any{a.UserIdentityID} }
 	same := func(a *account) (string, []any) { return login, []any{a.ProviderID, a.ProviderUserID, a.Groups} }
 	// One group is another one each time.
 	moved := func(a *account) (string, []any) {
@@ -67,6 +72,7 @@ func (b *bench) login(ctx context.Context) error {
 				rounds   []measure
 			}{
 				{name: "floor: UPDATE by primary key", accounts: people.accounts, call: floor},
+				{name: "the same with an audit row", accounts: people.accounts, call: floorAudited},
 				{name: "login, nothing new", accounts: people.accounts, call: same},
 				// Other people, so that their groups are not put back by the line above.
 				{name: "login, groups changed", accounts: accounts[len(accounts)-len(people.accounts):], call: moved},

@@ -21,16 +21,16 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	rounds := flag.Int("rounds", 5, "rounds of each login measurement; the median counts")
 	sizes := flag.String("sizes", "100000,1000000", "how many identities to sync")
 	only := flag.String("only", "", "sync or login: one of the two")
 	flag.Parse()
 
-	if err := run(ctx, *only, parseSizes(*sizes), *rounds); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *only, parseSizes(*sizes), *rounds)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		stop()
 		os.Exit(1)
 	}
 }
