@@ -1977,6 +1977,9 @@ BEGIN
 
     -- Known accounts that the feed names. What an element leaves out, or says null, stays as it is.
     INSERT INTO pg_temp.sync_plan
+        (action, line_no, user_identity_id, user_id, joins_user, provider_user_id, digest, provider_groups, provider_roles,
+         provider_data, is_active, is_complete, provider_username, provider_email, provider_email_verified,
+         provider_display_name, new_email, new_display_name)
     SELECT CASE
                WHEN n.is_active AND NOT i.is_active AND i.is_disabled_by_feed THEN 'enable'
                WHEN NOT n.is_active AND i.is_active THEN 'disable'
@@ -2025,6 +2028,9 @@ BEGIN
 
     -- Accounts that it brings.
     INSERT INTO pg_temp.sync_plan
+        (action, line_no, user_identity_id, user_id, joins_user, provider_user_id, digest, provider_groups, provider_roles,
+         provider_data, is_active, is_complete, provider_username, provider_email, provider_email_verified,
+         provider_display_name, new_email, new_display_name)
     SELECT CASE WHEN _create_missing THEN 'create' ELSE 'skip' END,
            c.line_no, NULL, gen_random_uuid(), false, c.provider_user_id, c.digest, x.groups, x.roles, x.data,
            coalesce(x.active, true), x.groups IS NOT NULL, x.username, x.email,
