@@ -1743,7 +1743,7 @@ BEGIN
     -- A second sync in one transaction starts anew. A caller's own tables of these names are not ours to drop or to trust.
     DROP TABLE IF EXISTS pg_temp.sync_run, pg_temp.sync_line, pg_temp.sync_change, pg_temp.sync_element, pg_temp.sync_plan;
 
-    CREATE TEMPORARY TABLE sync_run ON COMMIT DROP AS SELECT v_provider.*;
+    CREATE TEMPORARY TABLE sync_run ON COMMIT DROP AS SELECT v_provider.*, NULL::bigint AS compared_lines;
     CREATE TEMPORARY TABLE sync_line (
         line_no          bigint NOT NULL,
         provider_user_id text,
@@ -1820,6 +1820,8 @@ BEGIN
                ELSE i.feed_digest IS DISTINCT FROM l.digest
           END;
 
+    UPDATE pg_temp.sync_run SET compared_lines = (SELECT count(*) FROM pg_temp.sync_line);
+
     RETURN QUERY
         SELECT c.line_no FROM pg_temp.sync_change c WHERE c.line_no IS NOT NULL;
 END;
@@ -1868,6 +1870,11 @@ BEGIN
                                      octet_length(l.provider_user_id))
             FROM pg_temp.sync_line l
             WHERE btrim(l.provider_user_id) = '' OR octet_length(l.provider_user_id) > 2048
+            UNION ALL
+            SELECT c.line_no, 'its element was asked for and not sent'
+            FROM pg_temp.sync_change c
+            WHERE c.line_no IS NOT NULL
+              AND NOT EXISTS (SELECT FROM pg_temp.sync_element e WHERE e.line_no = c.line_no)
             UNION ALL
             SELECT e.line_no, unsecure.element_problem(e.element)
             FROM pg_temp.sync_element e
@@ -1928,7 +1935,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
     v_joined   bigint;
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
@@ -1971,7 +1978,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
 
@@ -2065,7 +2072,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
     v_left     bigint;
     v_created  bigint;
     v_renamed  boolean := false;
@@ -2130,7 +2137,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
 
@@ -2208,7 +2215,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
     v_problems text[] := ARRAY(SELECT format('line %s: %s', p.line_no, p.reason) FROM auth.identity_sync_problems(101) AS p);
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
@@ -2238,7 +2245,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
     v_active   bigint;
 BEGIN
     IF _disabled = 0 OR _disabled <= _max_disable THEN
@@ -2294,11 +2301,18 @@ SET jit = off
 AS $function$
 DECLARE
     v_provider_id uuid;
+    v_compared    bigint;
     v_other       bigint;
 BEGIN
     PERFORM unsecure.require_sync();
-    SELECT r.provider_id INTO v_provider_id FROM pg_temp.sync_run r;
+    SELECT r.provider_id, r.compared_lines INTO v_provider_id, v_compared FROM pg_temp.sync_run r;
     SELECT count(*) INTO received FROM pg_temp.sync_line;
+    IF v_compared IS DISTINCT FROM received THEN
+        RAISE EXCEPTION 'feed was not compared'
+            USING ERRCODE = 'RW204',
+                  DETAIL  = format('%s lines; %s were there when they were compared.', received, coalesce(v_compared, 0)),
+                  HINT    = 'Call auth.compare_identity_sync once, after the last line.';
+    END IF;
     PERFORM unsecure.require_feed(received, _allow_empty);
 
     PERFORM unsecure.plan_identity_sync(_create_missing, _disable_missing);
@@ -2330,7 +2344,7 @@ COMMENT ON FUNCTION auth.apply_identity_sync(boolean, boolean, boolean, integer,
     '_create_missing: unknown accounts become identities, else they are skipped; _disable_missing: accounts that the feed leaves out '
     'are disabled; _dry_run: only count; _max_disable: instead of the provider''s limits, this many may be disabled in this run; '
     '_allow_empty: a feed without lines is meant. RW201: bad elements; RW202: empty; RW203: would disable too many; RW204: no sync '
-    'has begun. On an error nothing is changed.';
+    'has begun, or its lines were not compared. On an error nothing is changed.';
 
 REVOKE ALL ON FUNCTION auth.apply_identity_sync(boolean, boolean, boolean, integer, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.apply_identity_sync(boolean, boolean, boolean, integer, boolean) TO rolewright_operator;

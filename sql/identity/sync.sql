@@ -9,7 +9,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
     v_problems text[] := ARRAY(SELECT format('line %s: %s', p.line_no, p.reason) FROM auth.identity_sync_problems(101) AS p);
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
@@ -39,7 +39,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
     v_active   bigint;
 BEGIN
     IF _disabled = 0 OR _disabled <= _max_disable THEN
@@ -95,11 +95,18 @@ SET jit = off
 AS $function$
 DECLARE
     v_provider_id uuid;
+    v_compared    bigint;
     v_other       bigint;
 BEGIN
     PERFORM unsecure.require_sync();
-    SELECT r.provider_id INTO v_provider_id FROM pg_temp.sync_run r;
+    SELECT r.provider_id, r.compared_lines INTO v_provider_id, v_compared FROM pg_temp.sync_run r;
     SELECT count(*) INTO received FROM pg_temp.sync_line;
+    IF v_compared IS DISTINCT FROM received THEN
+        RAISE EXCEPTION 'feed was not compared'
+            USING ERRCODE = 'RW204',
+                  DETAIL  = format('%s lines; %s were there when they were compared.', received, coalesce(v_compared, 0)),
+                  HINT    = 'Call auth.compare_identity_sync once, after the last line.';
+    END IF;
     PERFORM unsecure.require_feed(received, _allow_empty);
 
     PERFORM unsecure.plan_identity_sync(_create_missing, _disable_missing);
@@ -131,7 +138,7 @@ COMMENT ON FUNCTION auth.apply_identity_sync(boolean, boolean, boolean, integer,
     '_create_missing: unknown accounts become identities, else they are skipped; _disable_missing: accounts that the feed leaves out '
     'are disabled; _dry_run: only count; _max_disable: instead of the provider''s limits, this many may be disabled in this run; '
     '_allow_empty: a feed without lines is meant. RW201: bad elements; RW202: empty; RW203: would disable too many; RW204: no sync '
-    'has begun. On an error nothing is changed.';
+    'has begun, or its lines were not compared. On an error nothing is changed.';
 
 REVOKE ALL ON FUNCTION auth.apply_identity_sync(boolean, boolean, boolean, integer, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.apply_identity_sync(boolean, boolean, boolean, integer, boolean) TO rolewright_operator;

@@ -6,7 +6,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
     v_left     bigint;
     v_created  bigint;
     v_renamed  boolean := false;
@@ -71,7 +71,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
 

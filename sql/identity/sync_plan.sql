@@ -38,7 +38,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
     v_joined   bigint;
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
@@ -81,7 +81,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_provider auth.provider;
+    v_provider record;
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
 

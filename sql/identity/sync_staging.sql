@@ -82,7 +82,7 @@ BEGIN
     -- A second sync in one transaction starts anew. A caller's own tables of these names are not ours to drop or to trust.
     DROP TABLE IF EXISTS pg_temp.sync_run, pg_temp.sync_line, pg_temp.sync_change, pg_temp.sync_element, pg_temp.sync_plan;
 
-    CREATE TEMPORARY TABLE sync_run ON COMMIT DROP AS SELECT v_provider.*;
+    CREATE TEMPORARY TABLE sync_run ON COMMIT DROP AS SELECT v_provider.*, NULL::bigint AS compared_lines;
     CREATE TEMPORARY TABLE sync_line (
         line_no          bigint NOT NULL,
         provider_user_id text,
@@ -159,6 +159,8 @@ BEGIN
                ELSE i.feed_digest IS DISTINCT FROM l.digest
           END;
 
+    UPDATE pg_temp.sync_run SET compared_lines = (SELECT count(*) FROM pg_temp.sync_line);
+
     RETURN QUERY
         SELECT c.line_no FROM pg_temp.sync_change c WHERE c.line_no IS NOT NULL;
 END;
@@ -207,6 +209,11 @@ BEGIN
                                      octet_length(l.provider_user_id))
             FROM pg_temp.sync_line l
             WHERE btrim(l.provider_user_id) = '' OR octet_length(l.provider_user_id) > 2048
+            UNION ALL
+            SELECT c.line_no, 'its element was asked for and not sent'
+            FROM pg_temp.sync_change c
+            WHERE c.line_no IS NOT NULL
+              AND NOT EXISTS (SELECT FROM pg_temp.sync_element e WHERE e.line_no = c.line_no)
             UNION ALL
             SELECT e.line_no, unsecure.element_problem(e.element)
             FROM pg_temp.sync_element e

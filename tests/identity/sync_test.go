@@ -380,3 +380,44 @@ func TestTwoSyncsInOneTransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAStreamedSyncThatLeavesAStepOutIsRefused(t *testing.T) {
+	t.Parallel()
+	db := harness.Database(t)
+	p := provider(t, db, "hr")
+	syncIt(t, db, p, feed("a"), whole)
+	const (
+		begin   = `SELECT auth.begin_identity_sync('%s')`
+		line    = `INSERT INTO pg_temp.sync_line VALUES (%d, 'b%[1]d', '\x00')`
+		compare = `SELECT auth.compare_identity_sync()`
+		element = `INSERT INTO pg_temp.sync_element VALUES (%d, '{"groups": []}')`
+		apply   = `SELECT created FROM auth.apply_identity_sync(true, true, _max_disable => 1)`
+	)
+	for name, c := range map[string]struct {
+		steps    []string
+		sqlstate string
+	}{
+		"nothing begun":           {nil, "RW204"},
+		"not compared":            {[]string{fmt.Sprintf(line, 1), fmt.Sprintf(element, 1)}, "RW204"},
+		"a line after comparing":  {[]string{fmt.Sprintf(line, 1), compare, fmt.Sprintf(element, 1), fmt.Sprintf(line, 2)}, "RW204"},
+		"an element is missing":   {[]string{fmt.Sprintf(line, 1), fmt.Sprintf(line, 2), compare, fmt.Sprintf(element, 1)}, "RW201"},
+		"all of it, as it should": {[]string{fmt.Sprintf(line, 1), compare, fmt.Sprintf(element, 1)}, ""},
+	} {
+		tx, err := db.Pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.steps != nil {
+			harness.Exec(t, tx, fmt.Sprintf(begin, p))
+		}
+		for _, step := range c.steps {
+			harness.Exec(t, tx, step)
+		}
+		if _, err := tx.Exec(t.Context(), apply); sqlstate(err) != c.sqlstate {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
