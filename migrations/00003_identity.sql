@@ -1969,6 +1969,19 @@ COMMENT ON FUNCTION unsecure.plan_joins() IS
 
 REVOKE ALL ON FUNCTION unsecure.plan_joins() FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION unsecure.ascending_uuids(_count bigint)
+RETURNS TABLE (id uuid, nth bigint)
+LANGUAGE sql
+VOLATILE
+AS $function$
+    SELECT r.id, row_number() OVER (ORDER BY r.id)
+    FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, _count)) AS r;
+$function$;
+
+COMMENT ON FUNCTION unsecure.ascending_uuids(bigint) IS 'So many random keys, numbered from 1 in ascending order.';
+
+REVOKE ALL ON FUNCTION unsecure.ascending_uuids(bigint) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION unsecure.plan_identity_sync(
     _create_missing  boolean,
     _disable_missing boolean
@@ -1979,6 +1992,7 @@ VOLATILE
 AS $function$
 DECLARE
     v_provider record;
+    v_unknown  bigint;
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
 
@@ -2033,19 +2047,26 @@ BEGIN
         WHERE c.line_no IS NULL;
     END IF;
 
-    -- Accounts that it brings.
+    SELECT count(*) INTO v_unknown FROM pg_temp.sync_change c WHERE c.user_identity_id IS NULL;
+    -- Accounts that it brings. Their random keys are dealt out in ascending order: a million rows then fill the indexes from
+    -- left to right instead of all over.
     INSERT INTO pg_temp.sync_plan
         (action, line_no, user_identity_id, user_id, joins_user, provider_user_id, digest, provider_groups, provider_roles,
          provider_data, is_active, is_complete, provider_username, provider_email, provider_email_verified,
          provider_display_name, new_email, new_display_name)
     SELECT CASE WHEN _create_missing THEN 'create' ELSE 'skip' END,
-           c.line_no, NULL, gen_random_uuid(), false, c.provider_user_id, c.digest, x.groups, x.roles, x.data,
+           c.line_no, i.id, u.id, false, c.provider_user_id, c.digest, x.groups, x.roles, x.data,
            coalesce(x.active, true), x.groups IS NOT NULL, x.username, x.email,
            CASE WHEN x.email IS NOT NULL THEN coalesce(x.email_verified, false) END, x.display_name, false, false
-    FROM pg_temp.sync_change c
+    FROM (
+        SELECT n.*, row_number() OVER (ORDER BY n.line_no) AS nth
+        FROM pg_temp.sync_change n
+        WHERE n.user_identity_id IS NULL
+    ) AS c
     JOIN pg_temp.sync_element e ON e.line_no = c.line_no
-    CROSS JOIN LATERAL unsecure.element_values(e.element) AS x
-    WHERE c.user_identity_id IS NULL;
+    JOIN unsecure.ascending_uuids(v_unknown) AS u ON u.nth = c.nth
+    JOIN unsecure.ascending_uuids(v_unknown) AS i ON i.nth = c.nth
+    CROSS JOIN LATERAL unsecure.element_values(e.element) AS x;
 
     IF _create_missing THEN
         PERFORM unsecure.plan_joins();
@@ -2081,8 +2102,12 @@ BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
     SELECT count(*) INTO v_left FROM pg_temp.sync_plan WHERE action = 'create' AND NOT joins_user;
 
-    -- A round for those whose name was free; who is left tries another name. In order, so that two providers' syncs that bring
-    -- the same names wait for each other instead of deadlocking.
+    IF v_left > 0 THEN
+        -- Two providers' syncs that bring the same names in different orders would deadlock.
+        PERFORM pg_advisory_xact_lock(hashtextextended('unsecure.create_planned_users', 0));
+    END IF;
+
+    -- A round for those whose name was free; who is left tries another name.
     FOR v_round IN 0 .. 1000 LOOP
         EXIT WHEN v_left = 0;
         INSERT INTO auth.user_info (user_id, username, username_verified, display_name, email, email_verified)
@@ -2101,7 +2126,7 @@ BEGIN
               AND (v_round = 0 OR NOT EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = p.user_id))
             OFFSET 0
         ) AS n
-        ORDER BY lower(n.username)
+        ORDER BY n.user_id
         ON CONFLICT (lower(username)) DO NOTHING;
         GET DIAGNOSTICS v_created = ROW_COUNT;
         v_left := v_left - v_created;
@@ -2184,14 +2209,15 @@ BEGIN
     WHERE p.user_identity_id = i.user_identity_id AND p.line_no IS NULL;
 
     INSERT INTO auth.user_identity
-        (user_id, provider_id, provider_user_id, provider_groups, provider_roles, provider_data, is_active, is_disabled_by_feed,
+        (user_identity_id, user_id, provider_id, provider_user_id, provider_groups, provider_roles, provider_data, is_active, is_disabled_by_feed,
          is_complete, provider_username, provider_email, provider_email_verified, provider_display_name, feed_digest)
-    SELECT p.user_id, v_provider.provider_id, p.provider_user_id, p.provider_groups, p.provider_roles, p.provider_data,
+    SELECT p.user_identity_id, p.user_id, v_provider.provider_id, p.provider_user_id, p.provider_groups, p.provider_roles,
+           p.provider_data,
            p.is_active, NOT p.is_active, p.is_complete, p.provider_username, p.provider_email, p.provider_email_verified,
            p.provider_display_name, p.digest
     FROM pg_temp.sync_plan p
     WHERE p.action = 'create'
-    ORDER BY p.user_id; -- neighbours in the index on user_id, and for the foreign key's look-up
+    ORDER BY p.user_identity_id;
 
     PERFORM unsecure.clear_permission_cache_by_provider(v_provider.provider_id);
 END;
@@ -2456,6 +2482,7 @@ DROP FUNCTION unsecure.require_feed;
 DROP FUNCTION unsecure.apply_identity_plan;
 DROP FUNCTION unsecure.create_planned_users;
 DROP FUNCTION unsecure.plan_identity_sync;
+DROP FUNCTION unsecure.ascending_uuids;
 DROP FUNCTION unsecure.plan_joins;
 DROP FUNCTION unsecure.element_values;
 DROP FUNCTION auth.identity_sync_problems;

@@ -8,7 +8,7 @@ CREATE TABLE auth.audit_event (
     user_id           uuid,
     subject_type      text        NOT NULL,
     subject_id        uuid,
-    session_user_name name        NOT NULL DEFAULT session_user,
+    session_user_name text        NOT NULL DEFAULT session_user,
     actor_user_id     uuid        DEFAULT nullif(current_setting('rolewright.user_id', true), '')::uuid,
     client_address    inet        DEFAULT inet_client_addr(),
     application_name  text        DEFAULT current_setting('application_name'),

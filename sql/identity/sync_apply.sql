@@ -15,8 +15,12 @@ BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
     SELECT count(*) INTO v_left FROM pg_temp.sync_plan WHERE action = 'create' AND NOT joins_user;
 
-    -- A round for those whose name was free; who is left tries another name. In order, so that two providers' syncs that bring
-    -- the same names wait for each other instead of deadlocking.
+    IF v_left > 0 THEN
+        -- Two providers' syncs that bring the same names in different orders would deadlock.
+        PERFORM pg_advisory_xact_lock(hashtextextended('unsecure.create_planned_users', 0));
+    END IF;
+
+    -- A round for those whose name was free; who is left tries another name.
     FOR v_round IN 0 .. 1000 LOOP
         EXIT WHEN v_left = 0;
         INSERT INTO auth.user_info (user_id, username, username_verified, display_name, email, email_verified)
@@ -35,7 +39,7 @@ BEGIN
               AND (v_round = 0 OR NOT EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = p.user_id))
             OFFSET 0
         ) AS n
-        ORDER BY lower(n.username)
+        ORDER BY n.user_id
         ON CONFLICT (lower(username)) DO NOTHING;
         GET DIAGNOSTICS v_created = ROW_COUNT;
         v_left := v_left - v_created;
@@ -118,14 +122,15 @@ BEGIN
     WHERE p.user_identity_id = i.user_identity_id AND p.line_no IS NULL;
 
     INSERT INTO auth.user_identity
-        (user_id, provider_id, provider_user_id, provider_groups, provider_roles, provider_data, is_active, is_disabled_by_feed,
+        (user_identity_id, user_id, provider_id, provider_user_id, provider_groups, provider_roles, provider_data, is_active, is_disabled_by_feed,
          is_complete, provider_username, provider_email, provider_email_verified, provider_display_name, feed_digest)
-    SELECT p.user_id, v_provider.provider_id, p.provider_user_id, p.provider_groups, p.provider_roles, p.provider_data,
+    SELECT p.user_identity_id, p.user_id, v_provider.provider_id, p.provider_user_id, p.provider_groups, p.provider_roles,
+           p.provider_data,
            p.is_active, NOT p.is_active, p.is_complete, p.provider_username, p.provider_email, p.provider_email_verified,
            p.provider_display_name, p.digest
     FROM pg_temp.sync_plan p
     WHERE p.action = 'create'
-    ORDER BY p.user_id; -- neighbours in the index on user_id, and for the foreign key's look-up
+    ORDER BY p.user_identity_id;
 
     PERFORM unsecure.clear_permission_cache_by_provider(v_provider.provider_id);
 END;

@@ -72,6 +72,19 @@ COMMENT ON FUNCTION unsecure.plan_joins() IS
 
 REVOKE ALL ON FUNCTION unsecure.plan_joins() FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION unsecure.ascending_uuids(_count bigint)
+RETURNS TABLE (id uuid, nth bigint)
+LANGUAGE sql
+VOLATILE
+AS $function$
+    SELECT r.id, row_number() OVER (ORDER BY r.id)
+    FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, _count)) AS r;
+$function$;
+
+COMMENT ON FUNCTION unsecure.ascending_uuids(bigint) IS 'So many random keys, numbered from 1 in ascending order.';
+
+REVOKE ALL ON FUNCTION unsecure.ascending_uuids(bigint) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION unsecure.plan_identity_sync(
     _create_missing  boolean,
     _disable_missing boolean
@@ -82,6 +95,7 @@ VOLATILE
 AS $function$
 DECLARE
     v_provider record;
+    v_unknown  bigint;
 BEGIN
     SELECT * INTO v_provider FROM pg_temp.sync_run;
 
@@ -136,19 +150,26 @@ BEGIN
         WHERE c.line_no IS NULL;
     END IF;
 
-    -- Accounts that it brings.
+    SELECT count(*) INTO v_unknown FROM pg_temp.sync_change c WHERE c.user_identity_id IS NULL;
+    -- Accounts that it brings. Their random keys are dealt out in ascending order: a million rows then fill the indexes from
+    -- left to right instead of all over.
     INSERT INTO pg_temp.sync_plan
         (action, line_no, user_identity_id, user_id, joins_user, provider_user_id, digest, provider_groups, provider_roles,
          provider_data, is_active, is_complete, provider_username, provider_email, provider_email_verified,
          provider_display_name, new_email, new_display_name)
     SELECT CASE WHEN _create_missing THEN 'create' ELSE 'skip' END,
-           c.line_no, NULL, gen_random_uuid(), false, c.provider_user_id, c.digest, x.groups, x.roles, x.data,
+           c.line_no, i.id, u.id, false, c.provider_user_id, c.digest, x.groups, x.roles, x.data,
            coalesce(x.active, true), x.groups IS NOT NULL, x.username, x.email,
            CASE WHEN x.email IS NOT NULL THEN coalesce(x.email_verified, false) END, x.display_name, false, false
-    FROM pg_temp.sync_change c
+    FROM (
+        SELECT n.*, row_number() OVER (ORDER BY n.line_no) AS nth
+        FROM pg_temp.sync_change n
+        WHERE n.user_identity_id IS NULL
+    ) AS c
     JOIN pg_temp.sync_element e ON e.line_no = c.line_no
-    CROSS JOIN LATERAL unsecure.element_values(e.element) AS x
-    WHERE c.user_identity_id IS NULL;
+    JOIN unsecure.ascending_uuids(v_unknown) AS u ON u.nth = c.nth
+    JOIN unsecure.ascending_uuids(v_unknown) AS i ON i.nth = c.nth
+    CROSS JOIN LATERAL unsecure.element_values(e.element) AS x;
 
     IF _create_missing THEN
         PERFORM unsecure.plan_joins();
