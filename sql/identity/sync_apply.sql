@@ -1,4 +1,4 @@
--- Carries out pg_temp.sync_plan: one statement per kind of change. Users before identities, and in order, as logins lock them.
+-- Carries out pg_temp.sync_plan: one statement per kind of change, and users before identities, as logins lock them.
 
 CREATE OR REPLACE FUNCTION unsecure.create_planned_users()
 RETURNS void
@@ -29,8 +29,8 @@ BEGIN
                v_provider.link_by = 'email' AND coalesce(n.provider_email_verified, false)
         FROM (
             SELECT p.user_id, p.provider_display_name, p.provider_email, p.provider_email_verified, b.base,
-                   unsecure.claimed_username(p.provider_username, p.provider_data, p.provider_user_id)         AS claimed,
-                   unsecure.username_candidate(b.base, v_provider.code, p.provider_user_id, v_round)           AS username
+                   unsecure.claimed_username(p.provider_username, p.provider_data, p.provider_user_id) AS claimed,
+                   unsecure.username_candidate(b.base, v_provider.code, p.provider_user_id, v_round)   AS username
             FROM pg_temp.sync_plan p
             CROSS JOIN LATERAL unsecure.base_username(p.provider_username, p.provider_email, p.provider_data, p.provider_user_id)
                 AS b (base)
@@ -122,12 +122,12 @@ BEGIN
     WHERE p.user_identity_id = i.user_identity_id AND p.line_no IS NULL;
 
     INSERT INTO auth.user_identity
-        (user_identity_id, user_id, provider_id, provider_user_id, provider_groups, provider_roles, provider_data, is_active, is_disabled_by_feed,
-         is_complete, provider_username, provider_email, provider_email_verified, provider_display_name, feed_digest)
+        (user_identity_id, user_id, provider_id, provider_user_id, provider_groups, provider_roles, provider_data,
+         is_active, is_disabled_by_feed, is_complete, provider_username, provider_email, provider_email_verified,
+         provider_display_name, feed_digest)
     SELECT p.user_identity_id, p.user_id, v_provider.provider_id, p.provider_user_id, p.provider_groups, p.provider_roles,
-           p.provider_data,
-           p.is_active, NOT p.is_active, p.is_complete, p.provider_username, p.provider_email, p.provider_email_verified,
-           p.provider_display_name, p.digest
+           p.provider_data, p.is_active, NOT p.is_active, p.is_complete, p.provider_username, p.provider_email,
+           p.provider_email_verified, p.provider_display_name, p.digest
     FROM pg_temp.sync_plan p
     WHERE p.action = 'create'
     ORDER BY p.user_identity_id;
