@@ -285,6 +285,21 @@ BEGIN
 END;
 $function$;
 
+-- Only an owner can TRUNCATE, and then no row is left to tell of: the trail says at least that it happened.
+CREATE OR REPLACE FUNCTION unsecure.audit_truncate()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    INSERT INTO auth.audit_event (event_code, subject_type) VALUES (TG_ARGV[0] || '.truncated', TG_ARGV[0]);
+    RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.audit_truncate() IS 'Statement trigger: one audit row for a table that was emptied.';
 COMMENT ON FUNCTION unsecure.audit_insert() IS 'Statement trigger: one audit row per inserted row.';
 COMMENT ON FUNCTION unsecure.audit_insert_user() IS 'Statement trigger: one audit row per new user.';
 COMMENT ON FUNCTION unsecure.audit_insert_identity() IS 'Statement trigger: one audit row per new identity.';
@@ -297,12 +312,14 @@ REVOKE ALL ON FUNCTION
     unsecure.audit_insert_user(),
     unsecure.audit_insert_identity(),
     unsecure.audit_delete(),
+    unsecure.audit_truncate(),
     unsecure.audit_update()
 FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose Down
 
+DROP FUNCTION unsecure.audit_truncate;
 DROP FUNCTION unsecure.audit_update;
 DROP FUNCTION unsecure.changed_keys;
 DROP FUNCTION unsecure.audit_delete;

@@ -65,6 +65,10 @@ CREATE TRIGGER provider_audit_delete
     REFERENCING OLD TABLE AS changed_row
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('provider', 'provider_id');
 
+CREATE TRIGGER provider_audit_truncate
+    AFTER TRUNCATE ON auth.provider
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('provider');
+
 REVOKE ALL ON auth.provider FROM PUBLIC;
 GRANT SELECT ON auth.provider TO rolewright_operator, rolewright_auditor;
 -- +goose StatementEnd
@@ -118,6 +122,10 @@ CREATE TRIGGER user_info_audit_delete
     AFTER DELETE ON auth.user_info
     REFERENCING OLD TABLE AS changed_row
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('user', 'user_id');
+
+CREATE TRIGGER user_info_audit_truncate
+    AFTER TRUNCATE ON auth.user_info
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('user');
 
 REVOKE ALL ON auth.user_info FROM PUBLIC;
 GRANT SELECT ON auth.user_info TO rolewright_operator, rolewright_auditor;
@@ -269,6 +277,10 @@ CREATE TRIGGER user_identity_audit_delete
     AFTER DELETE ON auth.user_identity
     REFERENCING OLD TABLE AS changed_row
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('identity', 'user_identity_id');
+
+CREATE TRIGGER user_identity_audit_truncate
+    AFTER TRUNCATE ON auth.user_identity
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('identity');
 
 REVOKE ALL ON auth.user_identity FROM PUBLIC;
 GRANT SELECT ON auth.user_identity TO rolewright_operator, rolewright_auditor;
@@ -2531,6 +2543,7 @@ DROP FUNCTION unsecure.require_account;
 DROP FUNCTION unsecure.require_identity;
 DROP FUNCTION unsecure.require_user;
 DROP FUNCTION unsecure.require_provider;
+DROP TRIGGER user_identity_audit_truncate ON auth.user_identity;
 DROP TRIGGER user_identity_audit_delete ON auth.user_identity;
 DROP TRIGGER user_identity_audit_update ON auth.user_identity;
 DROP TRIGGER user_identity_audit_insert ON auth.user_identity;
@@ -2540,10 +2553,12 @@ DROP TRIGGER user_identity_last_used_insert ON auth.user_identity;
 DROP FUNCTION unsecure.user_identity_changed_elsewhere;
 DROP FUNCTION unsecure.user_identity_clear_last_used;
 DROP TABLE auth.user_identity;
+DROP TRIGGER user_info_audit_truncate ON auth.user_info;
 DROP TRIGGER user_info_audit_delete ON auth.user_info;
 DROP TRIGGER user_info_audit_update ON auth.user_info;
 DROP TRIGGER user_info_audit_insert ON auth.user_info;
 DROP TABLE auth.user_info;
+DROP TRIGGER provider_audit_truncate ON auth.provider;
 DROP TRIGGER provider_audit_delete ON auth.provider;
 DROP TRIGGER provider_audit_update ON auth.provider;
 DROP TRIGGER provider_audit_insert ON auth.provider;

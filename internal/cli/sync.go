@@ -65,7 +65,7 @@ type syncRun struct {
 var errRollback = errors.New("rolled back")
 
 func (a *app) sync(ctx context.Context, run syncRun) (authdb.SyncResult, error) {
-	source, err := feed.Open(run.file, a.in, run.read)
+	source, err := feed.Open(ctx, run.file, a.in, run.read)
 	if err != nil {
 		return authdb.SyncResult{}, err
 	}

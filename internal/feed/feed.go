@@ -6,6 +6,7 @@ package feed
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -40,9 +41,7 @@ type Options struct {
 
 // Feed is an open feed.
 type Feed struct {
-	input   io.Reader // what Index reads
-	file    *os.File  // what Elements reads: the file itself, or the copy of an input that can be read only once
-	isCopy  bool
+	file    *os.File // or the copy of what can be read only once
 	options Options
 	seed    maphash.Seed
 	sum     uint64 // of all bytes, as Index read them
@@ -56,8 +55,8 @@ type Entry struct {
 }
 
 // Open opens the file of that name, or stdin for "-". What is not a regular file is copied to a temporary file without
-// a name while it is read for the first time.
-func Open(name string, stdin io.Reader, options Options) (*Feed, error) {
+// a name first: it cannot be read twice, and a slow one must not keep a transaction open.
+func Open(ctx context.Context, name string, stdin io.Reader, options Options) (*Feed, error) {
 	if options.ListSeparator == "" {
 		options.ListSeparator = ";"
 	}
@@ -71,10 +70,16 @@ func Open(name string, stdin io.Reader, options Options) (*Feed, error) {
 	default:
 		return nil, fmt.Errorf("feed format %q is neither %s nor %s", options.Format, NDJSON, CSV)
 	}
-	feed := &Feed{options: options, seed: maphash.MakeSeed()}
+	file, err := openFile(ctx, name, stdin)
+	if err != nil {
+		return nil, err
+	}
+	return &Feed{file: file, options: options, seed: maphash.MakeSeed()}, nil
+}
+
+func openFile(ctx context.Context, name string, stdin io.Reader) (*os.File, error) {
 	if name == "-" {
-		feed.input = stdin
-		return feed, feed.copyTo()
+		return unnamedCopy(ctx, stdin)
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -82,54 +87,52 @@ func Open(name string, stdin io.Reader, options Options) (*Feed, error) {
 	}
 	info, err := file.Stat()
 	switch {
-	case err != nil:
-	case info.IsDir():
+	case err == nil && info.Mode().IsRegular():
+		return file, nil
+	case err == nil && info.IsDir():
 		err = fmt.Errorf("%s is a directory", name)
-	case !info.Mode().IsRegular():
-		feed.input = file
-		err = feed.copyTo()
-	default:
-		feed.input, feed.file = file, file
+	case err == nil:
+		defer file.Close()
+		return unnamedCopy(ctx, file)
 	}
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return feed, nil
+	return nil, errors.Join(err, file.Close())
 }
 
-// copyTo makes the unnamed file that takes what Index reads. Nobody else can open it, and it is gone with the process.
-func (f *Feed) copyTo() error {
+// unnamedCopy copies an input to a file that nobody else can open and that is gone with the process.
+func unnamedCopy(ctx context.Context, input io.Reader) (*os.File, error) {
 	file, err := os.CreateTemp("", "rolewright-feed-*") // mode 0600
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := os.Remove(file.Name()); err != nil {
-		file.Close()
-		return err
+	// Beside us, because a read from a terminal or a pipe cannot be interrupted.
+	copied := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(file, input)
+		copied <- err
+	}()
+	err = os.Remove(file.Name())
+	if err == nil {
+		select {
+		case err = <-copied:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
 	}
-	f.file, f.isCopy = file, true
-	return nil
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // Close closes the file. The reader given as stdin stays open.
-func (f *Feed) Close() error {
-	if input, ok := f.input.(*os.File); ok && f.isCopy && input != os.Stdin {
-		input.Close()
-	}
-	return f.file.Close()
-}
+func (f *Feed) Close() error { return f.file.Close() }
 
 // Index reads the feed for the first time and yields every good element. The bad ones come back as problems.
 func (f *Feed) Index(yield func(Entry) error) (Problems, error) {
-	input := f.input
-	if f.isCopy {
-		input = io.TeeReader(input, f.file)
-	}
 	var problems Problems
 	parser := newParser()
 	var digest [sha256.Size]byte // here and not in the loop: it escapes, and must not be allocated for every line
-	sum, err := f.read(input, func(line int64, element []byte, bad error) error {
+	sum, err := f.read(func(line int64, element []byte, bad error) error {
 		var id []byte
 		if bad == nil {
 			id, bad = parser.providerUserID(element)
@@ -148,10 +151,7 @@ func (f *Feed) Index(yield func(Entry) error) (Problems, error) {
 // Elements reads the feed once more and yields the elements of the wanted lines. ErrChanged comes at the end, so what
 // was yielded counts only when Elements returns nil.
 func (f *Feed) Elements(wanted *LineSet, yield func(line int64, element []byte) error) error {
-	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	sum, err := f.read(f.file, func(line int64, element []byte, bad error) error {
+	sum, err := f.read(func(line int64, element []byte, bad error) error {
 		if bad == nil && wanted.Has(line) {
 			return yield(line, element)
 		}
@@ -164,10 +164,13 @@ func (f *Feed) Elements(wanted *LineSet, yield func(line int64, element []byte) 
 }
 
 // read calls each with every element, or with the badElement that stands in its place, and returns a checksum of the bytes.
-func (f *Feed) read(r io.Reader, each func(line int64, element []byte, bad error) error) (uint64, error) {
+func (f *Feed) read(each func(line int64, element []byte, bad error) error) (uint64, error) {
+	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
 	var sum maphash.Hash
 	sum.SetSeed(f.seed)
-	lines := newLineReader(io.TeeReader(r, &sum))
+	lines := newLineReader(io.TeeReader(f.file, &sum))
 	next := ndjsonSource(lines)
 	if f.options.Format == CSV {
 		var err error

@@ -18,7 +18,7 @@ import (
 // entries indexes a feed given as text: "line:id" of the good elements, and the problems.
 func entries(t testing.TB, text string, options Options) ([]string, Problems) {
 	t.Helper()
-	feed, err := Open("-", strings.NewReader(text), options)
+	feed, err := Open(t.Context(), "-", strings.NewReader(text), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func entries(t testing.TB, text string, options Options) ([]string, Problems) {
 // elements reads a feed twice and returns every element by line.
 func elements(t testing.TB, text string, options Options) map[int64]string {
 	t.Helper()
-	feed, err := Open("-", strings.NewReader(text), options)
+	feed, err := Open(t.Context(), "-", strings.NewReader(text), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestCSVHeaderIsChecked(t *testing.T) {
 		"provider_user_id,":                 "no name",
 		"provider_user_id," + strings.Repeat("x", MaxElement): "longer than",
 	} {
-		feed, err := Open("-", strings.NewReader(header+"\n"), Options{Format: CSV})
+		feed, err := Open(t.Context(), "-", strings.NewReader(header+"\n"), Options{Format: CSV})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func TestFormatFollowsTheExtension(t *testing.T) {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		feed, err := Open(path, nil, Options{})
+		feed, err := Open(t.Context(), path, nil, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,10 +239,10 @@ func TestFormatFollowsTheExtension(t *testing.T) {
 		}
 		feed.Close()
 	}
-	if _, err := Open(t.TempDir(), nil, Options{}); err == nil {
+	if _, err := Open(t.Context(), t.TempDir(), nil, Options{}); err == nil {
 		t.Error("a directory was opened as a feed")
 	}
-	if _, err := Open("-", nil, Options{Format: "xml"}); err == nil {
+	if _, err := Open(t.Context(), "-", nil, Options{Format: "xml"}); err == nil {
 		t.Error("the format xml was accepted")
 	}
 }
@@ -258,7 +258,7 @@ func TestChangedFileIsNoticed(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		feed, err := Open(path, nil, Options{})
+		feed, err := Open(t.Context(), path, nil, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,7 +277,7 @@ func TestChangedFileIsNoticed(t *testing.T) {
 }
 
 func TestCallbackEndsTheReading(t *testing.T) {
-	feed, err := Open("-", strings.NewReader("{\"provider_user_id\":\"a\"}\n"), Options{})
+	feed, err := Open(t.Context(), "-", strings.NewReader("{\"provider_user_id\":\"a\"}\n"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func (r *repeated) Read(p []byte) (int, error) {
 
 func TestMemoryDoesNotGrowWithTheFeed(t *testing.T) {
 	allocated := func(lines int) uint64 {
-		feed, err := Open("-", &repeated{text: sampleLine, n: lines}, Options{})
+		feed, err := Open(t.Context(), "-", &repeated{text: sampleLine, n: lines}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,7 +343,7 @@ func BenchmarkIndex(b *testing.B) {
 	if err := os.WriteFile(path, bytes.Repeat([]byte(sampleLine), b.N), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	feed, err := Open(path, nil, Options{})
+	feed, err := Open(b.Context(), path, nil, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

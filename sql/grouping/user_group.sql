@@ -113,5 +113,17 @@ CREATE TRIGGER user_group_mapping_audit_delete
     REFERENCING OLD TABLE AS changed_row
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('mapping', 'user_group_mapping_id');
 
+CREATE TRIGGER user_group_audit_truncate
+    AFTER TRUNCATE ON auth.user_group
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('group');
+
+CREATE TRIGGER user_group_member_audit_truncate
+    AFTER TRUNCATE ON auth.user_group_member
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('member');
+
+CREATE TRIGGER user_group_mapping_audit_truncate
+    AFTER TRUNCATE ON auth.user_group_mapping
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('mapping');
+
 REVOKE ALL ON auth.user_group, auth.user_group_member, auth.user_group_mapping FROM PUBLIC;
 GRANT SELECT ON auth.user_group, auth.user_group_member, auth.user_group_mapping TO rolewright_operator, rolewright_auditor;

@@ -59,5 +59,9 @@ CREATE TRIGGER provider_audit_delete
     REFERENCING OLD TABLE AS changed_row
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('provider', 'provider_id');
 
+CREATE TRIGGER provider_audit_truncate
+    AFTER TRUNCATE ON auth.provider
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('provider');
+
 REVOKE ALL ON auth.provider FROM PUBLIC;
 GRANT SELECT ON auth.provider TO rolewright_operator, rolewright_auditor;

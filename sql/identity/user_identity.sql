@@ -143,5 +143,9 @@ CREATE TRIGGER user_identity_audit_delete
     REFERENCING OLD TABLE AS changed_row
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('identity', 'user_identity_id');
 
+CREATE TRIGGER user_identity_audit_truncate
+    AFTER TRUNCATE ON auth.user_identity
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('identity');
+
 REVOKE ALL ON auth.user_identity FROM PUBLIC;
 GRANT SELECT ON auth.user_identity TO rolewright_operator, rolewright_auditor;

@@ -46,5 +46,9 @@ CREATE TRIGGER user_info_audit_delete
     REFERENCING OLD TABLE AS changed_row
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('user', 'user_id');
 
+CREATE TRIGGER user_info_audit_truncate
+    AFTER TRUNCATE ON auth.user_info
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('user');
+
 REVOKE ALL ON auth.user_info FROM PUBLIC;
 GRANT SELECT ON auth.user_info TO rolewright_operator, rolewright_auditor;

@@ -185,6 +185,30 @@ func TestTakenUsernamesAreStated(t *testing.T) {
 	}
 }
 
+// Whoever must disable a provider now does not wait for somebody else's pipe.
+func TestAFeedThatIsStillArrivingLocksNothing(t *testing.T) {
+	t.Parallel()
+	url := withProvider(t)
+	stdin, arriving := io.Pipe()
+	var out, errOut bytes.Buffer
+	code := make(chan int)
+	go func() {
+		code <- cli.Execute(t.Context(), []string{"--database-url", url, "sync", "-", "--provider", "corp", "--create-missing"}, stdin, &out, &errOut)
+	}()
+	if _, err := io.WriteString(arriving, smallFeed); err != nil {
+		t.Fatal(err)
+	}
+	conn := harness.Connect(t, url)
+	harness.Exec(t, conn, `SET lock_timeout = '2s'`)
+	harness.Exec(t, conn, `SELECT auth.disable_provider(provider_id) FROM auth.provider`)
+	if err := arriving.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-code; got != 1 || !strings.Contains(errOut.String(), "RW111") {
+		t.Errorf("exit code %d: %s", got, errOut.String())
+	}
+}
+
 // An interrupt while somebody types the feed ends the command at once, and nothing was changed.
 func TestInterruptedSyncChangesNothing(t *testing.T) {
 	t.Parallel()

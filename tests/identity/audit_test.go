@@ -36,6 +36,7 @@ func TestEveryChangeIsInTheTrailWhoeverMadeIt(t *testing.T) {
 		{`UPDATE auth.user_group_mapping SET is_active = false`, `mapping.disabled {"is_active": true} {"is_active": false}`},
 		{`DELETE FROM auth.user_group_mapping`, `mapping.deleted`},
 		{`DELETE FROM auth.user_identity`, `identity.deleted`},
+		{`TRUNCATE auth.user_group_member`, `member.truncated`},
 	} {
 		harness.Exec(t, db, c.sql)
 		got := harness.Column[string](t, db, `SELECT concat_ws(' ', event_code, before, after) FROM auth.audit_event WHERE audit_event_id > $1`, last)
