@@ -5,6 +5,7 @@ package pgserver
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -49,19 +50,19 @@ func download(ctx context.Context, log io.Writer) (binaries, error) {
 // that PostgreSQL refuses to start in. What it does then is to fetch, to unpack, and to run pg_ctl in vain.
 // Output of pg_ctl is thus the sign that everything before it went well.
 func fetch(ctx context.Context, cache, folder string, config embedded.Config) error {
-	work, err := os.MkdirTemp(cache, "download-")
+	work := filepath.Join(cache, "download-"+rand.Text())
+	cleaner, err := startGuard(account{}, work, "true", "true") // never told to begin: it removes work, also when we are killed
 	if err != nil {
 		return err
 	}
 	unpacked, data := filepath.Join(work, "unpacked"), filepath.Join(work, "data")
 	major, _, _ := strings.Cut(string(downloadVersion), ".")
-	err = errors.Join(os.Mkdir(data, 0o700), os.WriteFile(filepath.Join(data, "PG_VERSION"), []byte(major+"\n"), 0o600))
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(work))
+	err = os.MkdirAll(data, 0o700)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(data, "PG_VERSION"), []byte(major+"\n"), 0o600)
 	}
-	cleaner, err := startGuard(account{}, work, "true", "true", nil) // for the case that we are killed
 	if err != nil {
-		return errors.Join(err, os.RemoveAll(work))
+		return errors.Join(err, cleaner.end())
 	}
 	var pgctl bytes.Buffer
 	config = config.Version(downloadVersion).Port(0).Logger(&pgctl).

@@ -26,14 +26,23 @@ import (
 // that comes before PostgreSQL has installed its handlers would be lost. SIGTERM ends it then. (Which is also why
 // the traps come late: the shell's own must not be active in a child that has not become PostgreSQL yet.)
 //
+// The guard itself makes the folder, as the account that can remove it, and waits for a line on the pipe before it does
+// anything else: there is no moment at which killing us would leave something.
+//
 // File descriptors: 0 is that pipe; 3 is a second one that closes when PostgreSQL and all of its children have
-// ended (the guard's own copy is closed early); 4 is the lock that tells sweep not to touch the folder.
+// ended (the guard's own copy is closed early).
 const guardScript = `
 umask 077
+mkdir %[1]s || exit
 pid=
+if ! read -r _
+then
+    rm -rf %[1]s
+    exit
+fi
 if ( %[2]s ) </dev/null >%[1]s/log 2>&1
 then
-    %[3]s </dev/null >>%[1]s/log 2>&1 4>&- &
+    %[3]s </dev/null >>%[1]s/log 2>&1 &
     pid=$!
 fi
 trap : HUP INT TERM
@@ -53,13 +62,13 @@ type guard struct {
 	folder string
 	cmd    *exec.Cmd
 	ours   *os.File      // the pipe's end that keeps it waiting
-	lock   *os.File      // held here too, should the guard alone be killed
+	lock   *os.File      // of the folder, against sweep
 	ended  chan struct{} // closed when PostgreSQL is gone
 }
 
-// startGuard runs prepare and then server (shell commands) under a guard of folder, which it will remove. lock may
-// be nil.
-func startGuard(a account, folder, prepare, server string, lock *os.File) (*guard, error) {
+// startGuard starts a guard of a folder, which it makes, 0700, and will remove. Once told to begin, it runs prepare and
+// then server (shell commands).
+func startGuard(a account, folder, prepare, server string) (*guard, error) {
 	theirs, ours, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -71,21 +80,34 @@ func startGuard(a account, folder, prepare, server string, lock *os.File) (*guar
 	script := fmt.Sprintf(guardScript, quote(folder), prepare, server)
 	// Not the caller's context: only the pipe may end the guard, because only the guard cleans up.
 	cmd := a.command(context.Background(), "/bin/sh", "-c", script)
-	cmd.Stdin = theirs
-	cmd.ExtraFiles = []*os.File{aliveWriter, lock}
+	cmd.Stdin = theirs // and nothing else of ours: a pipe for its errors would kill it when we are gone
+	cmd.ExtraFiles = []*os.File{aliveWriter}
 	err = cmd.Start()
 	_ = theirs.Close()
 	_ = aliveWriter.Close()
 	if err != nil {
 		return nil, errors.Join(err, ours.Close(), alive.Close())
 	}
-	g := &guard{folder: folder, cmd: cmd, ours: ours, lock: lock, ended: make(chan struct{})}
+	g := &guard{folder: folder, cmd: cmd, ours: ours, ended: make(chan struct{})}
 	go func() {
 		defer close(g.ended)
 		_, _ = io.Copy(io.Discard, alive)
 		_ = alive.Close()
 	}()
+	for !exists(folder) {
+		select {
+		case <-g.ended:
+			return nil, errors.Join(fmt.Errorf("the guard cannot make %s", folder), g.end())
+		case <-time.After(time.Millisecond):
+		}
+	}
 	return g, nil
+}
+
+// begin lets the guard run its commands.
+func (g *guard) begin() error {
+	_, err := io.WriteString(g.ours, "\n")
+	return err
 }
 
 // awaitReady returns once PostgreSQL accepts connections.

@@ -132,10 +132,11 @@ func TestSweepRemovesWhatAKilledGuardLeft(t *testing.T) {
 		t.Fatal("swept a folder that is so young that its owner may not have locked it yet")
 	}
 	makeOld(t, dead.folder, live.folder)
-	sweep(a, []string{base})
-	if exists(dead.folder) || alive(pid) {
-		t.Errorf("folder there: %t, PostgreSQL runs: %t", exists(dead.folder), alive(pid))
-	}
+	// A process that is just being started beside us holds a copy of the lock for a moment.
+	soon(t, "what the killed guard left is swept", func() bool {
+		sweep(a, []string{base})
+		return !exists(dead.folder) && !alive(pid)
+	})
 	if !listens(live.folder) {
 		t.Error("swept a cluster that is in use")
 	}

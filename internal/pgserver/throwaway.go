@@ -4,6 +4,7 @@ package pgserver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -54,73 +55,74 @@ func startThrowaway(ctx context.Context, o Options, bases []string, b binaries, 
 	}
 	sweep(a, bases)
 	template, noTemplate := cachedTemplate(ctx, a, b)
-	folder, lock, err := newFolder(ctx, a, bases)
+	g, err := newFolder(ctx, a, bases, func(folder string) (prepare, server string) {
+		data := quote(filepath.Join(folder, "data"))
+		prepare = "cp -R " + quote(template) + " " + data
+		if noTemplate != nil { // without a cache every start pays for initdb, and the log has its error
+			prepare = initdb(b, data, quickCluster)
+		}
+		return prepare, fmt.Sprintf("%s -D %s --config_file=%s", quote(b.path("postgres")), data, quote(configFile(folder)))
+	})
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for a throwaway PostgreSQL: %w", err)
 	}
-	data := filepath.Join(folder, "data")
-	config := filepath.Join(folder, "postgresql.conf")
-	prepare := "cp -R " + quote(template) + " " + quote(data)
-	if noTemplate != nil { // without a cache every start pays for initdb, and the log has its error
-		prepare = initdb(b, quote(data), quickCluster)
-	}
-	server := fmt.Sprintf("%s -D %s --config_file=%s", quote(b.path("postgres")), quote(data), quote(config))
-
-	err = os.WriteFile(config, []byte(throwawaySettings(folder, o.Settings)), 0o600)
+	config := configFile(g.folder)
+	err = os.WriteFile(config, []byte(throwawaySettings(g.folder, o.Settings)), 0o600)
 	if err == nil {
-		err = a.own(config)
+		err = errors.Join(a.own(config), g.begin())
 	}
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(folder), lock.Close())
-	}
-	g, err := startGuard(a, folder, prepare, server, lock)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start the guard of %s: %w", folder, err), os.RemoveAll(folder), lock.Close())
+		return nil, errors.Join(err, g.end())
 	}
 	starting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := g.awaitReady(starting); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", b.path("postgres"), err), g.end())
 	}
-	s, err := Connect(ctx, socketURL(folder), source, g.end)
+	s, err := Connect(ctx, socketURL(g.folder), source, g.end)
 	if err == nil {
 		s.Ours = true
 	}
 	return s, err
 }
 
-// newFolder makes an empty folder of the account's, 0700, and locks the file in it that says it is in use.
-func newFolder(ctx context.Context, a account, bases []string) (string, *os.File, error) {
+func configFile(folder string) string { return filepath.Join(folder, "postgresql.conf") }
+
+// newFolder makes an empty folder of the account's, 0700, in the first base where that is possible, with a guard that is
+// ready to run commands, and locks the file in it that says it is in use.
+func newFolder(ctx context.Context, a account, bases []string, commands func(folder string) (prepare, server string)) (*guard, error) {
 	var problems []error
 	for _, base := range bases {
-		folder, lock, err := newFolderIn(ctx, a, base)
+		g, err := newFolderIn(ctx, a, base, commands)
 		if err == nil {
-			return folder, lock, nil
+			return g, nil
 		}
 		problems = append(problems, err)
 	}
-	return "", nil, errors.Join(problems...)
+	return nil, errors.Join(problems...)
 }
 
-func newFolderIn(ctx context.Context, a account, base string) (string, *os.File, error) {
+func newFolderIn(ctx context.Context, a account, base string, commands func(folder string) (prepare, server string)) (*guard, error) {
 	if !a.mayUse(base) {
-		return "", nil, fmt.Errorf("user %s may not make folders in %s", a.name, base)
+		return nil, fmt.Errorf("user %s may not make folders in %s", a.name, base)
 	}
-	folder, err := os.MkdirTemp(base, folderPrefix)
-	if err != nil {
-		return "", nil, err
-	}
+	// As short as can be while nobody guesses it.
+	folder := filepath.Join(base, folderPrefix+strings.ToLower(rand.Text()[:12]))
 	if socket := filepath.Join(folder, ".s.PGSQL."+port); len(socket) > longestSocket {
-		return "", nil, errors.Join(fmt.Errorf("%s is too long for the name of a socket", socket), os.Remove(folder))
+		return nil, fmt.Errorf("%s is too long for the name of a socket", socket)
 	}
-	lock, err := lockFile(ctx, filepath.Join(folder, lockName))
-	if err == nil {
-		err = errors.Join(a.own(lock.Name()), a.own(folder))
+	prepare, server := commands(folder)
+	g, err := startGuard(a, folder, prepare, server)
+	if err != nil {
+		return nil, err
+	}
+	if g.lock, err = lockFile(ctx, filepath.Join(folder, lockName)); err == nil {
+		err = a.own(g.lock.Name())
 	}
 	if err != nil {
-		return "", nil, errors.Join(err, os.RemoveAll(folder))
+		return nil, errors.Join(err, g.end())
 	}
-	return folder, lock, nil
+	return g, nil
 }
 
 // bases lists where throwaway clusters may live, the fastest first. /tmp is last because TMPDIR is often a long

@@ -127,14 +127,17 @@ func TestABaseWithALongPathIsNotUsed(t *testing.T) {
 	if err := os.Chmod(long, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := newFolder(t.Context(), a, []string{long}); err == nil || !strings.Contains(err.Error(), "too long") {
+	nothing := func(string) (prepare, server string) { return "true", "true" }
+	if _, err := newFolder(t.Context(), a, []string{long}, nothing); err == nil || !strings.Contains(err.Error(), "too long") {
 		t.Errorf("the error is %v", err)
 	}
-	folder, lock, err := newFolder(t.Context(), a, []string{long, base})
-	if err != nil || filepath.Dir(folder) != base {
-		t.Fatalf("made %q, %v", folder, err)
+	g, err := newFolder(t.Context(), a, []string{long, base}, nothing)
+	if err != nil || filepath.Dir(g.folder) != base {
+		t.Fatalf("made %+v, %v", g, err)
 	}
-	_ = lock.Close()
+	if err := g.end(); err != nil {
+		t.Error(err)
+	}
 	if left, _ := os.ReadDir(long); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}
