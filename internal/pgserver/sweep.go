@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// lockName is the file in a cluster's folder that is locked as long as its process or its guard lives.
+// lockName is the file in a cluster's folder that is locked as long as the process that started it lives.
 const lockName = "lock"
 
 // sweepAge keeps sweep away from folders that somebody is just making and has not locked yet.

@@ -34,30 +34,38 @@ $function$;
 COMMENT ON FUNCTION unsecure.require_login_allowed(boolean, boolean, boolean, boolean, uuid) IS
     'RW111 provider disabled, RW112 identity disabled, RW113 user disabled, RW114 user locked.';
 
--- A statement about an address that is not trusted never replaces one that is.
+-- A provider that is trusted for addresses (link_by email) is believed in both directions: what it no longer vouches for is no
+-- longer verified, so that whoever gets a recycled address joins nobody. Of other providers, no statement replaces a verified one.
 CREATE OR REPLACE FUNCTION unsecure.set_user_attributes(
     _user_id        uuid,
     _display_name   text,
     _email          text,
-    _email_verified boolean
+    _email_verified boolean,
+    _is_trusted     boolean
 )
 RETURNS void
 LANGUAGE sql
 VOLATILE
 AS $function$
     UPDATE auth.user_info u
-    SET display_name   = coalesce(_display_name, u.display_name),
-        email          = CASE WHEN _email_verified OR NOT u.email_verified THEN coalesce(_email, u.email) ELSE u.email END,
-        email_verified = u.email_verified OR _email_verified,
+    SET display_name   = n.display_name,
+        email          = n.email,
+        email_verified = n.email_verified,
         updated_at     = now()
+    FROM (
+        SELECT coalesce(_display_name, o.display_name) AS display_name,
+               CASE WHEN _is_trusted OR NOT o.email_verified THEN coalesce(_email, o.email) ELSE o.email END AS email,
+               CASE WHEN _is_trusted AND _email IS NOT NULL THEN coalesce(_email_verified, false)
+                    ELSE o.email_verified END AS email_verified
+        FROM auth.user_info o
+        WHERE o.user_id = _user_id
+    ) AS n
     WHERE u.user_id = _user_id
-      AND (_display_name <> u.display_name
-           OR _email_verified AND (NOT u.email_verified OR _email <> u.email)
-           OR NOT u.email_verified AND _email IS DISTINCT FROM u.email AND _email IS NOT NULL);
+      AND (u.display_name, u.email, u.email_verified) IS DISTINCT FROM (n.display_name, n.email, n.email_verified);
 $function$;
 
-COMMENT ON FUNCTION unsecure.set_user_attributes(uuid, text, text, boolean) IS
-    'What a provider newly says about a user; NULL keeps. _email_verified: verified by a provider that is trusted for it.';
+COMMENT ON FUNCTION unsecure.set_user_attributes(uuid, text, text, boolean, boolean) IS
+    'What a provider newly says about a user; NULL keeps. _is_trusted: for addresses. The caller holds the user''s lock.';
 
 -- A login that brings something new, or that comes through another identity than the last one.
 CREATE OR REPLACE FUNCTION unsecure.refresh_identity(
@@ -112,7 +120,8 @@ BEGIN
             _user_id,
             nullif(v_new.provider_display_name, v_old.provider_display_name),
             CASE WHEN v_email_said THEN v_new.provider_email END,
-            v_email_said AND v_new.provider_email_verified AND v_provider.link_by = 'email');
+            v_new.provider_email_verified,
+            v_provider.link_by = 'email');
     END IF;
 
     UPDATE auth.user_identity
@@ -278,7 +287,7 @@ COMMENT ON FUNCTION unsecure.create_account(uuid, text, text, text, text[], text
 
 REVOKE ALL ON FUNCTION
     unsecure.require_login_allowed(boolean, boolean, boolean, boolean, uuid),
-    unsecure.set_user_attributes(uuid, text, text, boolean),
+    unsecure.set_user_attributes(uuid, text, text, boolean, boolean),
     unsecure.refresh_identity(uuid, uuid, text, text, text[], text[], jsonb),
     unsecure.login_identity(uuid, text, text, text, text[], text[], jsonb),
     unsecure.create_account(uuid, text, text, text, text[], text[], jsonb)

@@ -90,7 +90,8 @@ BEGIN
         p.user_id,
         CASE WHEN p.new_display_name THEN p.provider_display_name END,
         CASE WHEN p.new_email THEN p.provider_email END,
-        p.new_email AND coalesce(p.provider_email_verified, false) AND v_provider.link_by = 'email')
+        p.provider_email_verified,
+        v_provider.link_by = 'email')
     FROM pg_temp.sync_plan p
     WHERE p.new_email OR p.new_display_name;
 

@@ -111,6 +111,28 @@ func TestAnUntrustedAddressDoesNotReplaceAVerifiedOne(t *testing.T) {
 	}
 }
 
+// Ann's address is given to Bob later. Once Ann's provider no longer vouches for it, it is nobody's way into her account.
+func TestAnAddressThatItsProviderNoLongerVouchesForJoinsNobody(t *testing.T) {
+	t.Parallel()
+	for name, take := range map[string]string{
+		"another address, by login":    `SELECT auth.ensure_user_from_provider($1, '1', _email => 'ann2@example.org', _provider_data => '{"email_verified": false}')`,
+		"no longer verified, by login": `SELECT auth.ensure_user_from_provider($1, '1', _email => 'ann@example.org', _provider_data => '{"email_verified": false}')`,
+		"another address, by feed":     `SELECT auth.sync_provider_identities($1, ARRAY['{"provider_user_id": "1", "email": "ann2@example.org"}']::jsonb[])`,
+		"no longer verified, by feed":  `SELECT auth.sync_provider_identities($1, ARRAY['{"provider_user_id": "1", "email": "ann@example.org", "email_verified": false}']::jsonb[])`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := harness.Database(t)
+			first, second := provider(t, db, "first", "_link_by => 'email'"), provider(t, db, "second", "_link_by => 'email'")
+			ann := jit(t, db, first, "1", "ann@example.org", `{"email_verified": true}`)
+			harness.Exec(t, db, take, first)
+			if jit(t, db, second, "2", "ann@example.org", `{"email_verified": true}`) == ann {
+				t.Error("the new owner of the address joined the old one's account")
+			}
+		})
+	}
+}
+
 func TestASecondAccountOfAProviderNeverJoinsByItself(t *testing.T) {
 	t.Parallel()
 	db := harness.Database(t)
