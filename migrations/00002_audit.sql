@@ -175,9 +175,9 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id, after)
-    SELECT TG_ARGV[0] || CASE TG_ARGV[0] WHEN 'member' THEN '.added' ELSE '.created' END,
+    SELECT TG_ARGV[0] || CASE WHEN TG_ARGV[0] IN ('member', 'set_permission') THEN '.added' ELSE '.created' END,
            (r.image ->> 'user_id')::uuid, TG_ARGV[0], (r.image ->> TG_ARGV[1])::uuid,
-           r.image - '{created_at,updated_at,last_login_at,feed_digest,provider_data}'::text[]
+           r.image - '{created_at,updated_at,last_login_at,feed_digest,mapped_ways,mapped_until,mapping_no,provider_data}'::text[]
     FROM (SELECT to_jsonb(c) AS image FROM changed_row c OFFSET 0) AS r;
     RETURN NULL;
 END;
@@ -227,9 +227,9 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id, before)
-    SELECT TG_ARGV[0] || CASE TG_ARGV[0] WHEN 'member' THEN '.removed' ELSE '.deleted' END,
+    SELECT TG_ARGV[0] || CASE WHEN TG_ARGV[0] IN ('member', 'set_permission') THEN '.removed' ELSE '.deleted' END,
            (r.image ->> 'user_id')::uuid, TG_ARGV[0], (r.image ->> TG_ARGV[1])::uuid,
-           r.image - '{created_at,updated_at,last_login_at,feed_digest,provider_data}'::text[]
+           r.image - '{created_at,updated_at,last_login_at,feed_digest,mapped_ways,mapped_until,mapping_no,provider_data}'::text[]
     FROM (SELECT to_jsonb(c) AS image FROM changed_row c OFFSET 0) AS r;
     RETURN NULL;
 END;
@@ -266,7 +266,7 @@ BEGIN
     INTO v_before, v_after
     FROM jsonb_each(v_new) AS n
     WHERE n.value IS DISTINCT FROM v_old -> n.key
-      AND n.key NOT IN ('created_at', 'updated_at', 'last_login_at', 'feed_digest');
+      AND n.key NOT IN ('created_at', 'updated_at', 'last_login_at', 'feed_digest', 'mapped_ways', 'mapped_until', 'mapping_no');
 
     IF v_after ? 'provider_data' THEN
         v_before := jsonb_set(v_before, '{provider_data}', unsecure.changed_keys(v_new -> 'provider_data', v_old -> 'provider_data'));

@@ -156,6 +156,8 @@ CREATE TABLE auth.user_identity (
     provider_email_verified boolean,
     provider_display_name   text,
     feed_digest             bytea,
+    mapped_ways             text[],
+    mapped_until            bigint      NOT NULL DEFAULT 0,
     CONSTRAINT user_identity_pkey PRIMARY KEY (user_identity_id),
     CONSTRAINT user_identity_provider_user_id_key UNIQUE (provider_id, provider_user_id),
     CONSTRAINT user_identity_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.user_info,
@@ -182,6 +184,10 @@ COMMENT ON COLUMN auth.user_identity.is_disabled_by_feed IS
 COMMENT ON COLUMN auth.user_identity.provider_username IS 'The username as the provider says it; the user keeps its own.';
 COMMENT ON COLUMN auth.user_identity.feed_digest IS
     'Digest of the feed element that this row agrees with; NULL once something else changed the row.';
+COMMENT ON COLUMN auth.user_identity.mapped_ways IS
+    'For permission checks: the numbers (mapping_no) of the group mappings that the groups and roles match; of the last used, active '
+    'identity of a usable user only. NULL: not worked out, so that checks ask the tables. Kept by a trigger, whoever changes the row.';
+COMMENT ON COLUMN auth.user_identity.mapped_until IS 'mapped_ways knows the mappings up to this number.';
 
 -- Setting is_last_used clears it on the user's other identities, whoever sets it. (A statement that sets it on one and clears it
 -- on another of the same user's may fail with 27000: PostgreSQL does not let both change one row. Setting it is enough.)
@@ -831,9 +837,11 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_permission_model();
     -- The user first: logins lock in this order too.
     PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR UPDATE;
     PERFORM unsecure.require_user(_user_id);
+    DELETE FROM auth.permission_assignment WHERE user_id = _user_id;
     DELETE FROM auth.user_group_member WHERE user_id = _user_id;
     DELETE FROM auth.user_identity WHERE user_id = _user_id;
     DELETE FROM auth.user_info WHERE user_id = _user_id;
@@ -842,7 +850,7 @@ END;
 $function$;
 
 COMMENT ON FUNCTION auth.delete_user(uuid) IS
-    'Deletes a user with its identities and group memberships; the audit trail stays. A person whom a provider still lists comes '
+    'Deletes a user with its identities, group memberships and assignments; the audit trail stays. A person whom a provider still lists comes '
     'back as a new user: disable the user to keep somebody out. RW011: no such user.';
 
 REVOKE ALL ON FUNCTION auth.delete_user(uuid) FROM PUBLIC;
@@ -929,7 +937,6 @@ BEGIN
                    AND i.is_complete = (v_groups IS NOT NULL));
     END IF;
 
-    PERFORM unsecure.clear_permission_cache(_user_id);
     RETURN v_user_identity_id;
 END;
 $function$;
@@ -1028,7 +1035,6 @@ BEGIN
             LIMIT 1);
     END IF;
 
-    PERFORM unsecure.clear_permission_cache(v_user_id);
     RETURN true;
 END;
 $function$;
@@ -1266,8 +1272,6 @@ BEGIN
         last_login_at           = now(),
         updated_at              = CASE WHEN v_new = v_old THEN v_old.updated_at ELSE now() END
     WHERE user_identity_id = _user_identity_id;
-
-    PERFORM unsecure.clear_permission_cache(_user_id);
 END;
 $function$;
 
@@ -1292,6 +1296,7 @@ AS $function$
 DECLARE
     v_groups text[] := unsecure.known_groups(_provider_groups, _provider_data);
     v_active boolean;
+    v_cold   boolean;
 BEGIN
     -- The usual login: known, allowed, through the same identity as before, with nothing new. One statement does it.
     -- The conditions stand in a subquery so that PostgreSQL does not ask them again after waiting for the row: a login that then
@@ -1313,16 +1318,25 @@ BEGIN
               AND (_provider_data IS NULL OR _provider_data = k.provider_data)
               AND (_email IS NULL OR _email = k.provider_email)
               AND (_display_name IS NULL OR _display_name = k.provider_display_name))
-        RETURNING i.user_id, i.user_identity_id, i.is_active
+        RETURNING i.user_id, i.user_identity_id, i.is_active, i.mapped_ways IS NULL AS is_cold, i.mapped_until
     ), audit AS (
         INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id)
         SELECT 'login.succeeded', l.user_id, 'identity', l.user_identity_id FROM login l
     )
-    SELECT l.user_id, l.user_identity_id, l.is_active INTO user_id, user_identity_id, v_active FROM login l;
+    SELECT l.user_id, l.user_identity_id, l.is_active,
+           l.is_cold OR l.mapped_until < (SELECT max(m.mapping_no) FROM auth.user_group_mapping m)
+    INTO user_id, user_identity_id, v_active, v_cold
+    FROM login l;
     IF FOUND THEN
         -- False when it was disabled while this login waited for the row.
         IF NOT v_active THEN
             PERFORM unsecure.require_login_allowed(true, false, true, false, user_id);
+        END IF;
+        -- The permission checks of this session begin warm. Groups that changed come with their ways by a trigger.
+        IF v_cold THEN
+            UPDATE auth.user_identity i
+            SET mapped_ways = '{}', mapped_until = -1
+            WHERE i.user_identity_id = login_identity.user_identity_id;
         END IF;
         RETURN;
     END IF;
@@ -2240,8 +2254,6 @@ BEGIN
     FROM pg_temp.sync_plan p
     WHERE p.action = 'create'
     ORDER BY p.user_identity_id;
-
-    PERFORM unsecure.clear_permission_cache_by_provider(v_provider.provider_id);
 END;
 $function$;
 

@@ -2,6 +2,157 @@
 
 -- +goose Up
 
+-- from sql/grouping/tenant.sql
+-- +goose StatementBegin
+-- A tenant: a customer, a subsidiary, a site. Permissions are held in one; the built-in default tenant is meant where none is said.
+
+CREATE TABLE auth.tenant (
+    tenant_id  uuid        NOT NULL DEFAULT gen_random_uuid(),
+    code       text        NOT NULL,
+    name       text        NOT NULL,
+    is_active  boolean     NOT NULL DEFAULT true,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT tenant_pkey PRIMARY KEY (tenant_id),
+    CONSTRAINT tenant_code_key UNIQUE (code),
+    CONSTRAINT tenant_code_check CHECK (code ~ '^[[:alnum:]][[:alnum:]_.-]{0,99}$'),
+    CONSTRAINT tenant_name_check CHECK (btrim(name) <> '')
+);
+
+COMMENT ON TABLE auth.tenant IS 'Tenants. The default one (code default) is built in.';
+COMMENT ON COLUMN auth.tenant.is_active IS 'Nobody has a permission in a disabled tenant; all are back when it is enabled.';
+
+CREATE OR REPLACE FUNCTION unsecure.default_tenant_id()
+RETURNS uuid
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+RETURN '00000000-0000-0000-0000-000000000001'::uuid;
+
+COMMENT ON FUNCTION unsecure.default_tenant_id() IS 'The tenant that is meant where _tenant_id is NULL.';
+
+REVOKE ALL ON FUNCTION unsecure.default_tenant_id() FROM PUBLIC;
+
+-- Before the triggers: installing is nothing that the trail tells of.
+INSERT INTO auth.tenant (tenant_id, code, name) VALUES (unsecure.default_tenant_id(), 'default', 'Default tenant');
+
+CREATE TRIGGER tenant_audit_insert
+    AFTER INSERT ON auth.tenant
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert('tenant', 'tenant_id');
+
+CREATE TRIGGER tenant_audit_update
+    AFTER UPDATE ON auth.tenant
+    FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW)
+    EXECUTE FUNCTION unsecure.audit_update('tenant', 'tenant_id');
+
+CREATE TRIGGER tenant_audit_delete
+    AFTER DELETE ON auth.tenant
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('tenant', 'tenant_id');
+
+CREATE TRIGGER tenant_audit_truncate
+    AFTER TRUNCATE ON auth.tenant
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('tenant');
+
+REVOKE ALL ON auth.tenant FROM PUBLIC;
+GRANT SELECT ON auth.tenant TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/grouping/tenant_lifecycle.sql
+-- +goose StatementBegin
+-- Making tenants, and switching them off and on.
+
+CREATE OR REPLACE FUNCTION unsecure.require_tenant(_tenant_id uuid)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    IF NOT EXISTS (SELECT FROM auth.tenant WHERE tenant_id = _tenant_id) THEN
+        RAISE EXCEPTION 'tenant does not exist'
+            USING ERRCODE = 'RW015',
+                  DETAIL  = format('tenant_id %s', coalesce(_tenant_id::text, 'NULL')),
+                  HINT    = 'auth.tenant lists them.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_tenant(uuid) IS 'RW015 unless the tenant exists.';
+
+REVOKE ALL ON FUNCTION unsecure.require_tenant(uuid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.create_tenant(
+    _code text,
+    _name text
+)
+RETURNS uuid
+LANGUAGE sql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    INSERT INTO auth.tenant (code, name) VALUES (_code, _name) RETURNING tenant_id;
+$function$;
+
+COMMENT ON FUNCTION auth.create_tenant(text, text) IS
+    'Creates a tenant and returns its tenant_id. 23505: the code is taken; 23514: a value that auth.tenant does not allow.';
+
+REVOKE ALL ON FUNCTION auth.create_tenant(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.create_tenant(text, text) TO rolewright_operator;
+
+CREATE OR REPLACE FUNCTION auth.enable_tenant(_tenant_id uuid)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE auth.tenant
+    SET is_active = true, updated_at = now()
+    WHERE tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id()) AND NOT is_active;
+    IF NOT FOUND THEN
+        PERFORM unsecure.require_tenant(coalesce(_tenant_id, unsecure.default_tenant_id()));
+        RETURN false;
+    END IF;
+    RETURN true;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.enable_tenant(uuid) IS
+    'Brings the permissions in a tenant (NULL: the default one) back. Returns whether anything changed. RW015: no such tenant.';
+
+REVOKE ALL ON FUNCTION auth.enable_tenant(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.enable_tenant(uuid) TO rolewright_operator;
+
+CREATE OR REPLACE FUNCTION auth.disable_tenant(_tenant_id uuid)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE auth.tenant
+    SET is_active = false, updated_at = now()
+    WHERE tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id()) AND is_active;
+    IF NOT FOUND THEN
+        PERFORM unsecure.require_tenant(coalesce(_tenant_id, unsecure.default_tenant_id()));
+        RETURN false;
+    END IF;
+    RETURN true;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.disable_tenant(uuid) IS
+    'Nobody has a permission in the tenant (NULL: the default one) until it is enabled. Returns whether anything changed. '
+    'RW015: no such tenant.';
+
+REVOKE ALL ON FUNCTION auth.disable_tenant(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.disable_tenant(uuid) TO rolewright_operator;
+-- +goose StatementEnd
+
 -- from sql/grouping/user_group.sql
 -- +goose StatementBegin
 -- A group of users. Members are put in by hand (direct), or come from what their providers say (external mapping).
@@ -12,15 +163,20 @@ CREATE TABLE auth.user_group (
     name          text        NOT NULL,
     description   text,
     group_type    text        NOT NULL DEFAULT 'internal',
+    tenant_id     uuid,
     is_active     boolean     NOT NULL DEFAULT true,
+    is_declared   boolean     NOT NULL DEFAULT false,
     created_at    timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT user_group_pkey PRIMARY KEY (user_group_id),
     CONSTRAINT user_group_code_key UNIQUE (code),
+    CONSTRAINT user_group_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES auth.tenant,
     CONSTRAINT user_group_code_check CHECK (btrim(code) <> '' AND octet_length(code) <= 2048),
     CONSTRAINT user_group_name_check CHECK (btrim(name) <> ''),
     CONSTRAINT user_group_group_type_check CHECK (group_type IN ('internal', 'external', 'hybrid'))
 );
+
+CREATE INDEX user_group_tenant_id_idx ON auth.user_group (tenant_id);
 
 CREATE TABLE auth.user_group_member (
     user_group_id uuid        NOT NULL,
@@ -41,8 +197,10 @@ CREATE TABLE auth.user_group_mapping (
     external_group_name   text,
     external_role_name    text,
     is_active             boolean     NOT NULL DEFAULT true,
+    mapping_no            bigint      GENERATED ALWAYS AS IDENTITY,
     created_at            timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT user_group_mapping_pkey PRIMARY KEY (user_group_mapping_id),
+    CONSTRAINT user_group_mapping_mapping_no_key UNIQUE (mapping_no),
     CONSTRAINT user_group_mapping_user_group_id_fkey FOREIGN KEY (user_group_id) REFERENCES auth.user_group,
     CONSTRAINT user_group_mapping_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES auth.provider,
     CONSTRAINT user_group_mapping_name_check CHECK (num_nonnulls(external_group_name, external_role_name) > 0),
@@ -64,7 +222,9 @@ CREATE INDEX user_group_mapping_role_name_idx ON auth.user_group_mapping (provid
 COMMENT ON TABLE auth.user_group IS 'Groups of users, in the application''s own words.';
 COMMENT ON COLUMN auth.user_group.group_type IS
     'internal: members are put in by hand; external: they come from mappings; hybrid: both.';
+COMMENT ON COLUMN auth.user_group.tenant_id IS 'The group gives permissions in this tenant alone; NULL: in all.';
 COMMENT ON COLUMN auth.user_group.is_active IS 'Nobody is in a disabled group; its members and mappings are back when it is enabled.';
+COMMENT ON COLUMN auth.user_group.is_declared IS 'auth.ensure_groups listed it, so its _prune may remove it.';
 COMMENT ON TABLE auth.user_group_member IS 'Members put in by hand. They do not count in an external group.';
 COMMENT ON COLUMN auth.user_group_member.valid_until IS 'The membership ends at this moment, with no job running; NULL: it does not.';
 COMMENT ON TABLE auth.user_group_mapping IS
@@ -73,6 +233,8 @@ COMMENT ON COLUMN auth.user_group_mapping.external_group_name IS
     'Compared with provider_groups as the provider says: exact, or ignoring case (auth.provider.group_match).';
 COMMENT ON COLUMN auth.user_group_mapping.external_role_name IS
     'Compared with provider_roles likewise. Where both names are given, either is enough.';
+COMMENT ON COLUMN auth.user_group_mapping.mapping_no IS
+    'Of what the mapping matches: another name or provider, another number. Never used again.';
 
 CREATE TRIGGER user_group_audit_insert
     AFTER INSERT ON auth.user_group
@@ -162,7 +324,8 @@ CREATE OR REPLACE FUNCTION auth.create_user_group(
     _code        text,
     _name        text,
     _group_type  text DEFAULT 'internal',
-    _description text DEFAULT NULL
+    _description text DEFAULT NULL,
+    _tenant_id   uuid DEFAULT NULL
 )
 RETURNS uuid
 LANGUAGE sql
@@ -170,17 +333,17 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    INSERT INTO auth.user_group (code, name, group_type, description)
-    VALUES (_code, _name, _group_type, _description)
+    INSERT INTO auth.user_group (code, name, group_type, description, tenant_id)
+    VALUES (_code, _name, _group_type, _description, _tenant_id)
     RETURNING user_group_id;
 $function$;
 
-COMMENT ON FUNCTION auth.create_user_group(text, text, text, text) IS
-    'Creates a group and returns its user_group_id. _group_type: internal, external, hybrid. 23505: the code is taken; '
-    '23514: a value that auth.user_group does not allow.';
+COMMENT ON FUNCTION auth.create_user_group(text, text, text, text, uuid) IS
+    'Creates a group and returns its user_group_id. _group_type: internal, external, hybrid. _tenant_id: it gives permissions in that '
+    'tenant alone; NULL: in all. 23505: the code is taken; 23503: no such tenant; 23514: a value that auth.user_group does not allow.';
 
-REVOKE ALL ON FUNCTION auth.create_user_group(text, text, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION auth.create_user_group(text, text, text, text) TO rolewright_operator;
+REVOKE ALL ON FUNCTION auth.create_user_group(text, text, text, text, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.create_user_group(text, text, text, text, uuid) TO rolewright_operator;
 
 CREATE OR REPLACE FUNCTION auth.update_user_group(
     _user_group_id uuid,
@@ -200,6 +363,7 @@ DECLARE
     v_members  bigint := 0;
     v_mappings bigint := 0;
 BEGIN
+    PERFORM unsecure.lock_permission_model();
     -- FOR UPDATE: nobody adds a member or a mapping meanwhile.
     SELECT * INTO v_old FROM auth.user_group WHERE user_group_id = _user_group_id FOR UPDATE;
     IF NOT FOUND THEN
@@ -314,8 +478,10 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_permission_model();
     PERFORM 1 FROM auth.user_group WHERE user_group_id = _user_group_id FOR UPDATE;
     PERFORM unsecure.require_group(_user_group_id);
+    DELETE FROM auth.permission_assignment WHERE user_group_id = _user_group_id;
     DELETE FROM auth.user_group_mapping WHERE user_group_id = _user_group_id;
     DELETE FROM auth.user_group_member WHERE user_group_id = _user_group_id;
     DELETE FROM auth.user_group WHERE user_group_id = _user_group_id;
@@ -324,7 +490,7 @@ END;
 $function$;
 
 COMMENT ON FUNCTION auth.delete_user_group(uuid) IS
-    'Deletes a group with its manual members and mappings; the audit trail stays. RW013: no such group.';
+    'Deletes a group with its assignments, manual members and mappings; the audit trail stays. RW013: no such group.';
 
 REVOKE ALL ON FUNCTION auth.delete_user_group(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.delete_user_group(uuid) TO rolewright_operator;
@@ -426,6 +592,7 @@ DECLARE
     v_group                 auth.user_group;
     v_user_group_mapping_id uuid;
 BEGIN
+    PERFORM unsecure.lock_permission_model();
     -- The type stays as it is until we are done.
     SELECT * INTO v_group FROM auth.user_group WHERE user_group_id = _user_group_id FOR SHARE;
     IF NOT FOUND THEN
@@ -443,7 +610,6 @@ BEGIN
     VALUES (_user_group_id, _provider_id, _external_group_name, _external_role_name)
     RETURNING user_group_mapping_id INTO v_user_group_mapping_id;
 
-    PERFORM unsecure.clear_permission_cache_by_provider(_provider_id);
     RETURN v_user_group_mapping_id;
 END;
 $function$;
@@ -463,12 +629,8 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
-DECLARE
-    v_provider_id uuid;
 BEGIN
-    DELETE FROM auth.user_group_mapping
-    WHERE user_group_mapping_id = _user_group_mapping_id
-    RETURNING provider_id INTO v_provider_id;
+    DELETE FROM auth.user_group_mapping WHERE user_group_mapping_id = _user_group_mapping_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'group mapping does not exist'
             USING ERRCODE = 'RW014',
@@ -476,7 +638,6 @@ BEGIN
                   HINT    = 'auth.user_group_mapping lists them.';
     END IF;
 
-    PERFORM unsecure.clear_permission_cache_by_provider(v_provider_id);
     RETURN true;
 END;
 $function$;
@@ -486,6 +647,45 @@ COMMENT ON FUNCTION auth.delete_group_mapping(uuid) IS
 
 REVOKE ALL ON FUNCTION auth.delete_group_mapping(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.delete_group_mapping(uuid) TO rolewright_operator;
+-- +goose StatementEnd
+
+-- from sql/grouping/matching.sql
+-- +goose StatementBegin
+-- Which mappings the groups and roles of an identity match. Inlined into the queries that use it.
+
+CREATE OR REPLACE FUNCTION unsecure.matching_mappings(
+    _provider_id uuid,
+    _groups      text[],
+    _roles       text[]
+)
+RETURNS TABLE (user_group_mapping_id uuid, user_group_id uuid, mapping_no bigint, external_name text, is_active boolean)
+LANGUAGE sql
+STABLE
+PARALLEL SAFE
+AS $function$
+    SELECT m.user_group_mapping_id, m.user_group_id, m.mapping_no, e.name, m.is_active
+    FROM auth.provider p
+    CROSS JOIN LATERAL unnest(_groups) AS e (name)
+    JOIN auth.user_group_mapping m
+        ON m.provider_id = _provider_id
+       AND lower(m.external_group_name) = lower(e.name)
+       AND (p.group_match = 'ignore_case' OR m.external_group_name = e.name)
+    WHERE p.provider_id = _provider_id
+    UNION ALL
+    SELECT m.user_group_mapping_id, m.user_group_id, m.mapping_no, e.name, m.is_active
+    FROM auth.provider p
+    CROSS JOIN LATERAL unnest(_roles) AS e (name)
+    JOIN auth.user_group_mapping m
+        ON m.provider_id = _provider_id
+       AND lower(m.external_role_name) = lower(e.name)
+       AND (p.group_match = 'ignore_case' OR m.external_role_name = e.name)
+    WHERE p.provider_id = _provider_id;
+$function$;
+
+COMMENT ON FUNCTION unsecure.matching_mappings(uuid, text[], text[]) IS
+    'The mappings, active or not, that groups and roles at a provider match, and by which name.';
+
+REVOKE ALL ON FUNCTION unsecure.matching_mappings(uuid, text[], text[]) FROM PUBLIC;
 -- +goose StatementEnd
 
 -- from sql/grouping/effective_groups.sql
@@ -521,26 +721,11 @@ AS $function$
         SELECT m.user_group_id, 'external_mapping', i.user_identity_id, p.code, 'internal'
         FROM auth.user_identity i
         JOIN auth.provider p ON p.provider_id = i.provider_id
-        CROSS JOIN LATERAL (
-            SELECT g.user_group_id
-            FROM unnest(i.provider_groups) AS e (name)
-            JOIN auth.user_group_mapping g
-                ON g.provider_id = i.provider_id
-               AND lower(g.external_group_name) = lower(e.name)
-               AND (p.group_match = 'ignore_case' OR g.external_group_name = e.name)
-            WHERE g.is_active
-            UNION ALL
-            SELECT r.user_group_id
-            FROM unnest(i.provider_roles) AS e (name)
-            JOIN auth.user_group_mapping r
-                ON r.provider_id = i.provider_id
-               AND lower(r.external_role_name) = lower(e.name)
-               AND (p.group_match = 'ignore_case' OR r.external_role_name = e.name)
-            WHERE r.is_active
-        ) AS m
+        CROSS JOIN LATERAL unsecure.matching_mappings(i.provider_id, i.provider_groups, i.provider_roles) AS m
         WHERE i.user_id = u.user_id
           AND i.is_active
           AND p.is_active
+          AND m.is_active
           AND (i.is_last_used
                OR NOT EXISTS (SELECT FROM auth.user_identity l WHERE l.user_id = u.user_id AND l.is_last_used))
     ) AS s
@@ -603,6 +788,7 @@ GRANT SELECT ON auth.unmapped_external_group TO rolewright_operator, rolewright_
 
 DROP VIEW auth.unmapped_external_group;
 DROP FUNCTION auth.effective_groups;
+DROP FUNCTION unsecure.matching_mappings;
 DROP FUNCTION auth.delete_group_mapping;
 DROP FUNCTION auth.create_group_mapping;
 DROP FUNCTION auth.remove_group_member;
@@ -628,3 +814,13 @@ DROP TRIGGER user_group_audit_insert ON auth.user_group;
 DROP TABLE auth.user_group_mapping;
 DROP TABLE auth.user_group_member;
 DROP TABLE auth.user_group;
+DROP FUNCTION auth.disable_tenant;
+DROP FUNCTION auth.enable_tenant;
+DROP FUNCTION auth.create_tenant;
+DROP FUNCTION unsecure.require_tenant;
+DROP TRIGGER tenant_audit_truncate ON auth.tenant;
+DROP TRIGGER tenant_audit_delete ON auth.tenant;
+DROP TRIGGER tenant_audit_update ON auth.tenant;
+DROP TRIGGER tenant_audit_insert ON auth.tenant;
+DROP FUNCTION unsecure.default_tenant_id;
+DROP TABLE auth.tenant;

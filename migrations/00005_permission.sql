@@ -2,30 +2,1901 @@
 
 -- +goose Up
 
+-- from sql/permission/permission.sql
+-- +goose StatementBegin
+-- Permissions: a tree of dotted codes (orders.invoice.approve). Who is granted a node has everything below it.
+-- Codes are the keys here: the trail, the sets and the assignments stay readable. COLLATE "C": the nodes below one are a range.
+
+CREATE TABLE auth.permission (
+    permission_id uuid        NOT NULL DEFAULT gen_random_uuid(),
+    code          text        COLLATE "C" NOT NULL,
+    description   text,
+    is_declared   boolean     NOT NULL DEFAULT false,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT permission_pkey PRIMARY KEY (permission_id),
+    CONSTRAINT permission_code_key UNIQUE (code),
+    CONSTRAINT permission_code_check CHECK (code ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND octet_length(code) <= 500)
+);
+
+CREATE TABLE auth.perm_set (
+    perm_set_id uuid        NOT NULL DEFAULT gen_random_uuid(),
+    code        text        NOT NULL,
+    name        text        NOT NULL,
+    is_declared boolean     NOT NULL DEFAULT false,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT perm_set_pkey PRIMARY KEY (perm_set_id),
+    CONSTRAINT perm_set_code_key UNIQUE (code),
+    CONSTRAINT perm_set_code_check CHECK (btrim(code) <> '' AND octet_length(code) <= 500),
+    CONSTRAINT perm_set_name_check CHECK (btrim(name) <> '')
+);
+
+CREATE TABLE auth.perm_set_permission (
+    perm_set_id     uuid        NOT NULL,
+    permission_code text        COLLATE "C" NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT perm_set_permission_pkey PRIMARY KEY (perm_set_id, permission_code),
+    CONSTRAINT perm_set_permission_perm_set_id_fkey FOREIGN KEY (perm_set_id) REFERENCES auth.perm_set,
+    CONSTRAINT perm_set_permission_permission_code_fkey FOREIGN KEY (permission_code) REFERENCES auth.permission (code)
+);
+
+CREATE INDEX perm_set_permission_permission_code_idx ON auth.perm_set_permission (permission_code);
+
+CREATE TABLE auth.permission_assignment (
+    assignment_id   uuid        NOT NULL DEFAULT gen_random_uuid(),
+    tenant_id       uuid        NOT NULL DEFAULT unsecure.default_tenant_id(),
+    user_group_id   uuid,
+    user_id         uuid,
+    permission_code text        COLLATE "C",
+    perm_set_id     uuid,
+    valid_until     timestamptz,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT permission_assignment_pkey PRIMARY KEY (assignment_id),
+    CONSTRAINT permission_assignment_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES auth.tenant,
+    CONSTRAINT permission_assignment_user_group_id_fkey FOREIGN KEY (user_group_id) REFERENCES auth.user_group,
+    CONSTRAINT permission_assignment_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.user_info,
+    CONSTRAINT permission_assignment_permission_code_fkey FOREIGN KEY (permission_code) REFERENCES auth.permission (code),
+    CONSTRAINT permission_assignment_perm_set_id_fkey FOREIGN KEY (perm_set_id) REFERENCES auth.perm_set,
+    CONSTRAINT permission_assignment_who_check CHECK (num_nonnulls(user_group_id, user_id) = 1),
+    CONSTRAINT permission_assignment_what_check CHECK (num_nonnulls(permission_code, perm_set_id) = 1)
+);
+
+CREATE UNIQUE INDEX permission_assignment_key ON auth.permission_assignment
+    (tenant_id, coalesce(user_group_id, user_id), coalesce(perm_set_id::text, permission_code));
+CREATE INDEX permission_assignment_user_group_id_idx ON auth.permission_assignment (user_group_id);
+CREATE INDEX permission_assignment_user_id_idx ON auth.permission_assignment (user_id, tenant_id);
+CREATE INDEX permission_assignment_permission_code_idx ON auth.permission_assignment (permission_code);
+CREATE INDEX permission_assignment_perm_set_id_idx ON auth.permission_assignment (perm_set_id);
+
+COMMENT ON TABLE auth.permission IS 'Permissions, a tree by their dotted codes: a.b is below a.';
+COMMENT ON COLUMN auth.permission.code IS 'Letters, digits, _ and -, in parts joined by dots; case matters.';
+COMMENT ON COLUMN auth.permission.is_declared IS 'auth.ensure_permissions listed it, so its _prune may remove it.';
+COMMENT ON TABLE auth.perm_set IS 'Named sets of permissions, to be assigned as one.';
+COMMENT ON COLUMN auth.perm_set.is_declared IS 'auth.ensure_perm_sets listed it, so its _prune may remove it.';
+COMMENT ON TABLE auth.perm_set_permission IS 'What is in a set: nodes of the tree, each with everything below it.';
+COMMENT ON TABLE auth.permission_assignment IS
+    'Who has what in which tenant: a group or a user, a permission or a set. A group of one tenant has nothing in another.';
+COMMENT ON COLUMN auth.permission_assignment.valid_until IS
+    'The assignment ends at this moment, with no job running; NULL: it does not.';
+
+CREATE TRIGGER permission_audit_insert
+    AFTER INSERT ON auth.permission
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert('permission', 'permission_id');
+
+CREATE TRIGGER permission_audit_update
+    AFTER UPDATE ON auth.permission
+    FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW)
+    EXECUTE FUNCTION unsecure.audit_update('permission', 'permission_id');
+
+CREATE TRIGGER permission_audit_delete
+    AFTER DELETE ON auth.permission
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('permission', 'permission_id');
+
+CREATE TRIGGER permission_audit_truncate
+    AFTER TRUNCATE ON auth.permission
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('permission');
+
+CREATE TRIGGER perm_set_audit_insert
+    AFTER INSERT ON auth.perm_set
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert('perm_set', 'perm_set_id');
+
+CREATE TRIGGER perm_set_audit_update
+    AFTER UPDATE ON auth.perm_set
+    FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW)
+    EXECUTE FUNCTION unsecure.audit_update('perm_set', 'perm_set_id');
+
+CREATE TRIGGER perm_set_audit_delete
+    AFTER DELETE ON auth.perm_set
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('perm_set', 'perm_set_id');
+
+CREATE TRIGGER perm_set_audit_truncate
+    AFTER TRUNCATE ON auth.perm_set
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('perm_set');
+
+CREATE TRIGGER perm_set_permission_audit_insert
+    AFTER INSERT ON auth.perm_set_permission
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert('set_permission', 'perm_set_id');
+
+CREATE TRIGGER perm_set_permission_audit_update
+    AFTER UPDATE ON auth.perm_set_permission
+    FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW)
+    EXECUTE FUNCTION unsecure.audit_update('set_permission', 'perm_set_id');
+
+CREATE TRIGGER perm_set_permission_audit_delete
+    AFTER DELETE ON auth.perm_set_permission
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('set_permission', 'perm_set_id');
+
+CREATE TRIGGER perm_set_permission_audit_truncate
+    AFTER TRUNCATE ON auth.perm_set_permission
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('set_permission');
+
+CREATE TRIGGER permission_assignment_audit_insert
+    AFTER INSERT ON auth.permission_assignment
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert('assignment', 'assignment_id');
+
+CREATE TRIGGER permission_assignment_audit_update
+    AFTER UPDATE ON auth.permission_assignment
+    FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW)
+    EXECUTE FUNCTION unsecure.audit_update('assignment', 'assignment_id');
+
+CREATE TRIGGER permission_assignment_audit_delete
+    AFTER DELETE ON auth.permission_assignment
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_delete('assignment', 'assignment_id');
+
+CREATE TRIGGER permission_assignment_audit_truncate
+    AFTER TRUNCATE ON auth.permission_assignment
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('assignment');
+
+REVOKE ALL ON auth.permission, auth.perm_set, auth.perm_set_permission, auth.permission_assignment FROM PUBLIC;
+GRANT SELECT ON auth.permission, auth.perm_set, auth.perm_set_permission, auth.permission_assignment
+    TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/permission/permission_cache.sql
+-- +goose StatementBegin
+-- The cache that permission checks read. It has two halves, and a check asks whether they meet:
+--
+--     auth.permission_cache           (tenant, permission) → the ways that give it. Small: it does not grow with the users.
+--     auth.user_identity.mapped_ways  user → the ways in that its identity has (see mapped_ways.sql)
+--
+-- A way is how somebody is in a group: through a mapping (its mapping_no), or put in by hand (the user_group_id). A change of a group with
+-- 50,000 members therefore changes the rows of its permissions and of no user.
+--
+-- This half is never stale: triggers recompute it in the transaction that changes what it comes from, and such transactions take turns
+-- (lock_permission_model). Nobody else writes it: no check, no login.
+
+CREATE TABLE auth.permission_cache (
+    tenant_id       uuid   NOT NULL,
+    permission_code text   COLLATE "C" NOT NULL,
+    ways            jsonb  NOT NULL,
+    timed_ways      jsonb,
+    newest_mapping  bigint NOT NULL,
+    user_group_ids  uuid[] NOT NULL,
+    CONSTRAINT permission_cache_pkey PRIMARY KEY (tenant_id, permission_code)
+) WITH (fillfactor = 80, toast_tuple_target = 8160); -- in the row as long as it fits: checks read it
+
+CREATE INDEX permission_cache_user_group_ids_idx ON auth.permission_cache USING gin (user_group_ids) WITH (fastupdate = off);
+
+COMMENT ON TABLE auth.permission_cache IS
+    'For permission checks: which ways into groups give a permission in a tenant. Kept by triggers; unsecure.clear_permission_cache_all '
+    'makes it anew.';
+COMMENT ON COLUMN auth.permission_cache.ways IS
+    'Keys: mapping_no of mappings, user_group_id of groups with members put in by hand. The assignment has no end.';
+COMMENT ON COLUMN auth.permission_cache.timed_ways IS 'The same for assignments with an end, which is the value.';
+COMMENT ON COLUMN auth.permission_cache.newest_mapping IS
+    'The highest mapping_no among the ways: an identity whose mapped_until is below may have a way that it does not know of.';
+COMMENT ON COLUMN auth.permission_cache.user_group_ids IS 'The groups whose ways these are.';
+
+REVOKE ALL ON auth.permission_cache FROM PUBLIC;
+GRANT SELECT ON auth.permission_cache TO rolewright_operator, rolewright_auditor;
+
+-- One row. A lock alone would not do: transactions with an older snapshot (REPEATABLE READ) must fail on it, so it is written.
+CREATE TABLE unsecure.permission_model (
+    is_only    boolean NOT NULL DEFAULT true,
+    changed_by xid8    NOT NULL,
+    CONSTRAINT permission_model_pkey PRIMARY KEY (is_only),
+    CONSTRAINT permission_model_is_only_check CHECK (is_only)
+) WITH (fillfactor = 10);
+
+INSERT INTO unsecure.permission_model (changed_by) VALUES (pg_current_xact_id());
+
+COMMENT ON TABLE unsecure.permission_model IS 'The row that changes of the permission model take turns on; see unsecure.lock_permission_model.';
+
+REVOKE ALL ON unsecure.permission_model FROM PUBLIC;
+
+-- What changes groups, mappings or assignments holds this until its transaction ends, and takes it before any row of theirs (all
+-- in one order: no deadlock). Logins, syncs and checks do not take it.
+CREATE OR REPLACE FUNCTION unsecure.lock_permission_model()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    UPDATE unsecure.permission_model
+    SET changed_by = pg_current_xact_id()
+    WHERE changed_by <> pg_current_xact_id();
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.lock_permission_model() IS
+    'One transaction at a time changes the permission model. 40001: another one did, after this REPEATABLE READ transaction began.';
+
+CREATE OR REPLACE FUNCTION unsecure.is_at_or_below(
+    _code text,
+    _node text
+)
+RETURNS boolean
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+RETURN _code = _node OR starts_with(_code, _node || '.');
+
+COMMENT ON FUNCTION unsecure.is_at_or_below(text, text) IS 'Whether a permission is this node of the tree, or below it.';
+
+-- What groups give: an assignment, unrolled over its set and over the tree. Ends are for the reader to judge.
+CREATE VIEW unsecure.group_permission AS
+SELECT a.tenant_id, a.user_group_id, p.code AS permission_code, a.valid_until
+FROM auth.permission_assignment a
+JOIN auth.tenant t ON t.tenant_id = a.tenant_id
+JOIN auth.user_group g ON g.user_group_id = a.user_group_id
+CROSS JOIN LATERAL (
+    SELECT a.permission_code AS code WHERE a.permission_code IS NOT NULL
+    UNION ALL
+    SELECT s.permission_code FROM auth.perm_set_permission s WHERE s.perm_set_id = a.perm_set_id
+) AS node
+-- The range is for the index: it holds the node, what is below it, and some that only begin alike.
+JOIN auth.permission p
+    ON p.code >= node.code AND p.code < node.code || '/'
+   AND unsecure.is_at_or_below(p.code, node.code)
+WHERE t.is_active
+  AND g.is_active
+  AND (g.tenant_id IS NULL OR g.tenant_id = a.tenant_id);
+
+-- How one can be in a group.
+CREATE VIEW unsecure.group_way AS
+SELECT g.user_group_id, g.user_group_id::text AS way, 0::bigint AS mapping_no
+FROM auth.user_group g
+WHERE g.group_type <> 'external'
+UNION ALL
+SELECT g.user_group_id, m.mapping_no::text, m.mapping_no
+FROM auth.user_group g
+JOIN auth.user_group_mapping m ON m.user_group_id = g.user_group_id
+JOIN auth.provider p ON p.provider_id = m.provider_id
+WHERE g.group_type <> 'internal'
+  AND m.is_active
+  AND p.is_active;
+
+COMMENT ON VIEW unsecure.group_permission IS 'Which group gives which permission in which tenant, and until when.';
+COMMENT ON VIEW unsecure.group_way IS 'Ways into groups: by hand (mapping_no 0), and active mappings of active providers.';
+
+REVOKE ALL ON unsecure.group_permission, unsecure.group_way FROM PUBLIC;
+
+-- Desired minus actual, for the permissions that these groups give or gave.
+CREATE OR REPLACE FUNCTION unsecure.refresh_permission_cache(_user_group_ids uuid[])
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+    v_tenants uuid[];
+    v_codes   text[];
+BEGIN
+    IF _user_group_ids = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM unsecure.lock_permission_model();
+
+    SELECT array_agg(c.tenant_id), array_agg(c.permission_code)
+    INTO v_tenants, v_codes
+    FROM (
+        SELECT k.tenant_id, k.permission_code FROM auth.permission_cache k WHERE k.user_group_ids && _user_group_ids
+        UNION
+        SELECT p.tenant_id, p.permission_code FROM unsecure.group_permission p WHERE p.user_group_id = ANY (_user_group_ids)
+    ) AS c;
+
+    WITH affected AS MATERIALIZED (
+        SELECT a.tenant_id, a.permission_code COLLATE "C" AS permission_code
+        FROM unnest(v_tenants, v_codes) AS a (tenant_id, permission_code)
+    ), given AS (
+        SELECT p.tenant_id, p.permission_code, w.way, w.mapping_no, p.user_group_id,
+               CASE WHEN bool_and(p.valid_until IS NOT NULL) THEN max(p.valid_until) END AS valid_until
+        FROM unsecure.group_permission p
+        JOIN unsecure.group_way w ON w.user_group_id = p.user_group_id
+        WHERE p.tenant_id = ANY (v_tenants)
+        GROUP BY p.tenant_id, p.permission_code, w.way, w.mapping_no, p.user_group_id
+    ), desired AS MATERIALIZED (
+        SELECT a.tenant_id, a.permission_code,
+               coalesce(jsonb_object_agg(g.way, true) FILTER (WHERE g.valid_until IS NULL), '{}')   AS ways,
+               jsonb_object_agg(g.way, g.valid_until) FILTER (WHERE g.valid_until IS NOT NULL)      AS timed_ways,
+               max(g.mapping_no)                                                                    AS newest_mapping,
+               array_agg(DISTINCT g.user_group_id)                                                  AS user_group_ids
+        FROM affected a
+        JOIN given g ON g.tenant_id = a.tenant_id AND g.permission_code = a.permission_code
+        GROUP BY a.tenant_id, a.permission_code
+    ), gone AS (
+        DELETE FROM auth.permission_cache k
+        USING affected a
+        WHERE k.tenant_id = a.tenant_id
+          AND k.permission_code = a.permission_code
+          AND NOT EXISTS (SELECT FROM desired d WHERE d.tenant_id = a.tenant_id AND d.permission_code = a.permission_code)
+    )
+    INSERT INTO auth.permission_cache AS k (tenant_id, permission_code, ways, timed_ways, newest_mapping, user_group_ids)
+    SELECT d.tenant_id, d.permission_code, d.ways, d.timed_ways, d.newest_mapping, d.user_group_ids
+    FROM desired d
+    ON CONFLICT (tenant_id, permission_code) DO UPDATE
+        SET ways           = excluded.ways,
+            timed_ways     = excluded.timed_ways,
+            newest_mapping = excluded.newest_mapping,
+            user_group_ids = excluded.user_group_ids
+        WHERE (k.ways, k.timed_ways, k.newest_mapping, k.user_group_ids)
+              IS DISTINCT FROM (excluded.ways, excluded.timed_ways, excluded.newest_mapping, excluded.user_group_ids);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.refresh_permission_cache(uuid[]) IS
+    'Recomputes the rows of auth.permission_cache that these groups give or gave; writes only those that differ.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.lock_permission_model(),
+    unsecure.is_at_or_below(text, text),
+    unsecure.refresh_permission_cache(uuid[])
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/permission/model_triggers.sql
+-- +goose StatementBegin
+-- Whatever changes groups, mappings, assignments, sets or the tree refreshes the cache, whoever does it and by whatever statement.
+-- Before the statement: the lock. After it: the rows as they were and the rows as they are name the groups concerned; the refresh
+-- compares, so that naming too many does no harm.
+
+CREATE OR REPLACE FUNCTION unsecure.permission_model_changing()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.lock_permission_model();
+    RETURN coalesce(NEW, OLD);
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.permission_assignment_changed()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.refresh_permission_cache(ARRAY(
+        SELECT DISTINCT c.user_group_id FROM changed_row c WHERE c.user_group_id IS NOT NULL));
+    RETURN NULL;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.perm_set_permission_changed()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.refresh_permission_cache(ARRAY(
+        SELECT DISTINCT a.user_group_id
+        FROM changed_row c
+        JOIN auth.permission_assignment a ON a.perm_set_id = c.perm_set_id
+        WHERE a.user_group_id IS NOT NULL));
+    RETURN NULL;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.permission_changed()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.refresh_permission_cache(ARRAY(
+        -- Who is assigned the code or a node above it, by itself or in a set; and who had it.
+        SELECT a.user_group_id
+        FROM (SELECT DISTINCT array_to_string(v.parts[1:n], '.') AS code
+              FROM changed_row c
+              CROSS JOIN LATERAL (SELECT string_to_array(c.code, '.') AS parts) AS v
+              CROSS JOIN LATERAL generate_series(1, cardinality(v.parts)) AS n) AS node
+        JOIN auth.permission_assignment a
+            ON a.permission_code = node.code
+            OR a.perm_set_id IN (SELECT s.perm_set_id FROM auth.perm_set_permission s WHERE s.permission_code = node.code)
+        WHERE a.user_group_id IS NOT NULL
+        UNION
+        SELECT unnest(k.user_group_ids)
+        FROM changed_row c
+        JOIN auth.permission_cache k ON k.permission_code = c.code));
+    RETURN NULL;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.user_group_changed()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.refresh_permission_cache(ARRAY(SELECT DISTINCT c.user_group_id FROM changed_row c));
+    RETURN NULL;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.provider_changed()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.refresh_permission_cache(ARRAY(
+        SELECT DISTINCT m.user_group_id FROM auth.user_group_mapping m WHERE m.provider_id IN (OLD.provider_id, NEW.provider_id)));
+    RETURN NULL;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.tenant_changed()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.refresh_permission_cache(ARRAY(
+        SELECT DISTINCT a.user_group_id
+        FROM auth.permission_assignment a
+        WHERE a.tenant_id = NEW.tenant_id AND a.user_group_id IS NOT NULL));
+    RETURN NULL;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.permission_model_truncated()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.lock_permission_model();
+    PERFORM unsecure.refresh_permission_cache(ARRAY(
+        SELECT g.user_group_id FROM auth.user_group g
+        UNION
+        SELECT unnest(k.user_group_ids) FROM auth.permission_cache k));
+    RETURN NULL;
+END;
+$function$;
+
+-- What a mapping matches has a number. Identities know their ways by it, so what matches something else gets another number, and no
+-- identity has that one until its ways are worked out again.
+CREATE OR REPLACE FUNCTION unsecure.user_group_mapping_renumber()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    NEW.mapping_no := nextval(pg_get_serial_sequence('auth.user_group_mapping', 'mapping_no'));
+    RETURN NEW;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.provider_renumber_mappings()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE auth.user_group_mapping SET mapping_no = DEFAULT WHERE provider_id = NEW.provider_id;
+    RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.permission_model_changing() IS 'Trigger: takes the lock of the permission model.';
+COMMENT ON FUNCTION unsecure.permission_assignment_changed() IS 'Statement trigger: refreshes what the assignments'' groups give.';
+COMMENT ON FUNCTION unsecure.perm_set_permission_changed() IS 'Statement trigger: refreshes what the groups give that the sets are assigned to.';
+COMMENT ON FUNCTION unsecure.permission_changed() IS 'Statement trigger: refreshes what the groups give that have a node above, or had this one.';
+COMMENT ON FUNCTION unsecure.user_group_changed() IS 'Statement trigger: refreshes what groups give (of user_group and of user_group_mapping).';
+COMMENT ON FUNCTION unsecure.provider_changed() IS 'Row trigger: refreshes what the groups give that have mappings at the provider.';
+COMMENT ON FUNCTION unsecure.tenant_changed() IS 'Row trigger: refreshes what groups give in the tenant.';
+COMMENT ON FUNCTION unsecure.permission_model_truncated() IS 'Statement trigger: refreshes everything.';
+COMMENT ON FUNCTION unsecure.user_group_mapping_renumber() IS 'Row trigger: a mapping that matches something else gets another number.';
+COMMENT ON FUNCTION unsecure.provider_renumber_mappings() IS 'Row trigger: the mappings of a provider that compares otherwise get other numbers.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.permission_model_changing(),
+    unsecure.permission_assignment_changed(),
+    unsecure.perm_set_permission_changed(),
+    unsecure.permission_changed(),
+    unsecure.user_group_changed(),
+    unsecure.provider_changed(),
+    unsecure.tenant_changed(),
+    unsecure.permission_model_truncated(),
+    unsecure.user_group_mapping_renumber(),
+    unsecure.provider_renumber_mappings()
+FROM PUBLIC;
+
+CREATE TRIGGER user_group_mapping_model_lock
+    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON auth.user_group_mapping
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_model_changing();
+
+CREATE TRIGGER user_group_mapping_model_insert
+    AFTER INSERT ON auth.user_group_mapping
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_group_changed();
+
+CREATE TRIGGER user_group_mapping_model_update_old
+    AFTER UPDATE ON auth.user_group_mapping
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_group_changed();
+
+CREATE TRIGGER user_group_mapping_model_update_new
+    AFTER UPDATE ON auth.user_group_mapping
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_group_changed();
+
+CREATE TRIGGER user_group_mapping_model_delete
+    AFTER DELETE ON auth.user_group_mapping
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_group_changed();
+
+CREATE TRIGGER user_group_mapping_model_truncate
+    AFTER TRUNCATE ON auth.user_group_mapping
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_model_truncated();
+
+CREATE TRIGGER permission_model_lock
+    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON auth.permission
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_model_changing();
+
+CREATE TRIGGER permission_model_insert
+    AFTER INSERT ON auth.permission
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_changed();
+
+CREATE TRIGGER permission_model_update_old
+    AFTER UPDATE ON auth.permission
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_changed();
+
+CREATE TRIGGER permission_model_update_new
+    AFTER UPDATE ON auth.permission
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_changed();
+
+CREATE TRIGGER permission_model_delete
+    AFTER DELETE ON auth.permission
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_changed();
+
+CREATE TRIGGER permission_model_truncate
+    AFTER TRUNCATE ON auth.permission
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_model_truncated();
+
+CREATE TRIGGER perm_set_permission_model_lock
+    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON auth.perm_set_permission
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_model_changing();
+
+CREATE TRIGGER perm_set_permission_model_insert
+    AFTER INSERT ON auth.perm_set_permission
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.perm_set_permission_changed();
+
+CREATE TRIGGER perm_set_permission_model_update_old
+    AFTER UPDATE ON auth.perm_set_permission
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.perm_set_permission_changed();
+
+CREATE TRIGGER perm_set_permission_model_update_new
+    AFTER UPDATE ON auth.perm_set_permission
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.perm_set_permission_changed();
+
+CREATE TRIGGER perm_set_permission_model_delete
+    AFTER DELETE ON auth.perm_set_permission
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.perm_set_permission_changed();
+
+CREATE TRIGGER perm_set_permission_model_truncate
+    AFTER TRUNCATE ON auth.perm_set_permission
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_model_truncated();
+
+-- Assignments to users are not in the cache: whoever writes only those need not wait for anybody.
+
+CREATE TRIGGER permission_assignment_model_lock_insert
+    BEFORE INSERT ON auth.permission_assignment
+    FOR EACH ROW WHEN (NEW.user_group_id IS NOT NULL)
+    EXECUTE FUNCTION unsecure.permission_model_changing();
+
+CREATE TRIGGER permission_assignment_model_lock_update
+    BEFORE UPDATE ON auth.permission_assignment
+    FOR EACH ROW WHEN (num_nonnulls(OLD.user_group_id, NEW.user_group_id) > 0)
+    EXECUTE FUNCTION unsecure.permission_model_changing();
+
+CREATE TRIGGER permission_assignment_model_lock_delete
+    BEFORE DELETE ON auth.permission_assignment
+    FOR EACH ROW WHEN (OLD.user_group_id IS NOT NULL)
+    EXECUTE FUNCTION unsecure.permission_model_changing();
+
+CREATE TRIGGER permission_assignment_model_insert
+    AFTER INSERT ON auth.permission_assignment
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_assignment_changed();
+
+CREATE TRIGGER permission_assignment_model_update_old
+    AFTER UPDATE ON auth.permission_assignment
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_assignment_changed();
+
+CREATE TRIGGER permission_assignment_model_update_new
+    AFTER UPDATE ON auth.permission_assignment
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_assignment_changed();
+
+CREATE TRIGGER permission_assignment_model_delete
+    AFTER DELETE ON auth.permission_assignment
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_assignment_changed();
+
+CREATE TRIGGER permission_assignment_model_truncate
+    AFTER TRUNCATE ON auth.permission_assignment
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_model_truncated();
+
+-- Deleted groups, providers and tenants have no assignments or mappings left, and what took those away refreshed the cache.
+
+CREATE TRIGGER user_group_model_lock
+    BEFORE UPDATE ON auth.user_group
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_model_changing();
+
+CREATE TRIGGER user_group_model_update_old
+    AFTER UPDATE ON auth.user_group
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_group_changed();
+
+CREATE TRIGGER user_group_model_update_new
+    AFTER UPDATE ON auth.user_group
+    REFERENCING NEW TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_group_changed();
+
+CREATE TRIGGER tenant_model_lock
+    BEFORE UPDATE OF is_active ON auth.tenant
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_model_changing();
+
+CREATE TRIGGER tenant_model_update
+    AFTER UPDATE OF is_active ON auth.tenant
+    FOR EACH ROW WHEN (NEW.is_active <> OLD.is_active)
+    EXECUTE FUNCTION unsecure.tenant_changed();
+
+CREATE TRIGGER provider_model_lock
+    BEFORE UPDATE OF is_active, group_match ON auth.provider
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.permission_model_changing();
+
+CREATE TRIGGER provider_model_renumber
+    AFTER UPDATE OF group_match ON auth.provider
+    FOR EACH ROW WHEN (NEW.group_match <> OLD.group_match)
+    EXECUTE FUNCTION unsecure.provider_renumber_mappings();
+
+CREATE TRIGGER provider_model_update
+    AFTER UPDATE OF is_active ON auth.provider
+    FOR EACH ROW WHEN (NEW.is_active <> OLD.is_active)
+    EXECUTE FUNCTION unsecure.provider_changed();
+
+CREATE TRIGGER user_group_mapping_renumber
+    BEFORE UPDATE ON auth.user_group_mapping
+    FOR EACH ROW WHEN (
+        (OLD.provider_id, OLD.external_group_name, OLD.external_role_name) IS DISTINCT FROM
+        (NEW.provider_id, NEW.external_group_name, NEW.external_role_name))
+    EXECUTE FUNCTION unsecure.user_group_mapping_renumber();
+-- +goose StatementEnd
+
+-- from sql/permission/mapped_ways.sql
+-- +goose StatementBegin
+-- The users' half of the cache: which mappings an identity matches, in the identity's own row (auth.user_identity.mapped_ways). A row cannot
+-- disagree with itself, so a login, a sync or a DBA's UPDATE that changes the groups changes the ways with it, by this trigger.
+--
+-- What can still make it wrong from outside, and what is done about it:
+--   a mapping that is new, or matches something else  has a number above mapped_until: checks see that and ask the tables
+--   a mapping, group or provider that is disabled     is not in auth.permission_cache
+--   the user is disabled or locked                    takes the ways from its identities (user_info_usable_changed)
+
+CREATE OR REPLACE FUNCTION unsecure.user_identity_map_ways()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+    v_is_cleared boolean := NEW.mapped_ways IS NULL AND OLD.mapped_ways IS NOT NULL
+        AND (NEW.user_id, NEW.provider_id, NEW.provider_groups, NEW.provider_roles, NEW.is_active, NEW.is_last_used)
+            IS NOT DISTINCT FROM
+            (OLD.user_id, OLD.provider_id, OLD.provider_groups, OLD.provider_roles, OLD.is_active, OLD.is_last_used);
+BEGIN
+    NEW.mapped_ways  := NULL;
+    NEW.mapped_until := 0;
+    IF v_is_cleared OR NOT (NEW.is_active AND NEW.is_last_used) THEN
+        RETURN NEW;
+    END IF;
+
+    -- The lock: whoever disables or locks the user waits until this is committed, and then finds it. Nobody is waited for here, since
+    -- the identity is locked before its user; whose user somebody else is changing has no ways until its next login.
+    PERFORM 1 FROM auth.user_info u WHERE u.user_id = NEW.user_id AND u.is_active AND NOT u.is_locked FOR SHARE SKIP LOCKED;
+    IF FOUND THEN
+        -- One statement, one snapshot: every mapping up to mapped_until was looked at.
+        SELECT ARRAY(SELECT DISTINCT m.mapping_no::text
+                     FROM unsecure.matching_mappings(NEW.provider_id, NEW.provider_groups, NEW.provider_roles) AS m),
+               coalesce((SELECT max(m.mapping_no) FROM auth.user_group_mapping m), 0)
+        INTO NEW.mapped_ways, NEW.mapped_until;
+    END IF;
+    RETURN NEW;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.user_identity_insert_ways()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    NEW.mapped_ways  := NULL;
+    NEW.mapped_until := 0;
+    RETURN NEW;
+END;
+$function$;
+
+-- All identities, whatever they look like in this snapshot: a REPEATABLE READ transaction must meet the one that a login just changed.
+CREATE OR REPLACE FUNCTION unsecure.user_info_usable_changed()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE auth.user_identity
+    SET mapped_ways = CASE WHEN NEW.is_active AND NOT NEW.is_locked THEN '{}'::text[] END
+    WHERE user_id = NEW.user_id;
+    RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.user_identity_map_ways() IS
+    'Row trigger: works mapped_ways out. An UPDATE that sets it to NULL clears it; set to anything else, it is worked out.';
+COMMENT ON FUNCTION unsecure.user_identity_insert_ways() IS 'Row trigger: a new identity''s ways are worked out at its first login.';
+COMMENT ON FUNCTION unsecure.user_info_usable_changed() IS
+    'Row trigger: who is disabled or locked has no ways; who is no longer, has them again.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.user_identity_map_ways(),
+    unsecure.user_identity_insert_ways(),
+    unsecure.user_info_usable_changed()
+FROM PUBLIC;
+
+CREATE TRIGGER user_identity_map_ways_insert
+    BEFORE INSERT ON auth.user_identity
+    FOR EACH ROW WHEN (NEW.mapped_ways IS NOT NULL OR NEW.mapped_until <> 0)
+    EXECUTE FUNCTION unsecure.user_identity_insert_ways();
+
+-- After the trigger that keeps one last used identity: triggers run in the order of their names.
+CREATE TRIGGER user_identity_map_ways_update
+    BEFORE UPDATE OF
+        user_id, provider_id, provider_groups, provider_roles, is_active, is_last_used, mapped_ways, mapped_until
+    ON auth.user_identity
+    FOR EACH ROW WHEN (
+        (NEW.is_last_used OR NEW.mapped_ways IS NOT NULL)
+        AND (OLD.user_id, OLD.provider_id, OLD.provider_groups, OLD.provider_roles, OLD.is_active, OLD.is_last_used,
+             OLD.mapped_ways, OLD.mapped_until)
+            IS DISTINCT FROM
+            (NEW.user_id, NEW.provider_id, NEW.provider_groups, NEW.provider_roles, NEW.is_active, NEW.is_last_used,
+             NEW.mapped_ways, NEW.mapped_until))
+    EXECUTE FUNCTION unsecure.user_identity_map_ways();
+
+CREATE TRIGGER user_info_usable_changed
+    AFTER UPDATE OF is_active, is_locked ON auth.user_info
+    FOR EACH ROW WHEN ((NEW.is_active AND NOT NEW.is_locked) <> (OLD.is_active AND NOT OLD.is_locked))
+    EXECUTE FUNCTION unsecure.user_info_usable_changed();
+-- +goose StatementEnd
+
 -- from sql/permission/cache.sql
 -- +goose StatementBegin
--- Called wherever something changes that effective groups or permissions are computed from.
--- Nothing is cached yet: auth.effective_groups reads the tables at every question, so there is nothing that could be stale.
+-- Clearing and filling the cache, and how full it is. Nobody needs to: triggers keep it right, and a check whose user is not in it
+-- asks the tables. It is for who changed the tables with triggers disabled, and for the reference's scripts, which call it.
 
 CREATE OR REPLACE FUNCTION unsecure.clear_permission_cache(_user_id uuid)
 RETURNS void
 LANGUAGE sql
 VOLATILE
-AS $function$ $function$;
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    -- Anything but NULL is worked out by the trigger.
+    UPDATE auth.user_identity SET mapped_ways = NULL WHERE user_id = _user_id AND mapped_ways IS NOT NULL;
+    UPDATE auth.user_identity SET mapped_ways = '{}' WHERE user_id = _user_id AND is_last_used;
+$function$;
 
 CREATE OR REPLACE FUNCTION unsecure.clear_permission_cache_by_provider(_provider_id uuid)
 RETURNS void
 LANGUAGE sql
 VOLATILE
-AS $function$ $function$;
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    UPDATE auth.user_identity SET mapped_ways = NULL WHERE provider_id = _provider_id AND mapped_ways IS NOT NULL;
+$function$;
 
-COMMENT ON FUNCTION unsecure.clear_permission_cache(uuid) IS 'Forgets what is cached about a user.';
-COMMENT ON FUNCTION unsecure.clear_permission_cache_by_provider(uuid) IS 'Forgets what is cached about the users of a provider.';
+CREATE OR REPLACE FUNCTION unsecure.clear_permission_cache_all()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.lock_permission_model();
+    DELETE FROM auth.permission_cache;
+    PERFORM unsecure.refresh_permission_cache(ARRAY(SELECT g.user_group_id FROM auth.user_group g));
+    UPDATE auth.user_identity SET mapped_ways = NULL WHERE mapped_ways IS NOT NULL;
+END;
+$function$;
 
-REVOKE ALL ON FUNCTION unsecure.clear_permission_cache(uuid), unsecure.clear_permission_cache_by_provider(uuid) FROM PUBLIC;
+COMMENT ON FUNCTION unsecure.clear_permission_cache(uuid) IS 'Forgets the cached ways of a user, and works them out again.';
+COMMENT ON FUNCTION unsecure.clear_permission_cache_by_provider(uuid) IS
+    'Forgets the cached ways of all identities of a provider; the next login, or auth.fill_permission_cache, works them out.';
+COMMENT ON FUNCTION unsecure.clear_permission_cache_all() IS
+    'Makes auth.permission_cache anew and forgets the cached ways of all identities.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.clear_permission_cache(uuid),
+    unsecure.clear_permission_cache_by_provider(uuid),
+    unsecure.clear_permission_cache_all()
+FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.fill_permission_cache(_limit integer DEFAULT 10000)
+RETURNS bigint
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_filled bigint;
+BEGIN
+    -- SKIP LOCKED: who is logging in fills its own.
+    UPDATE auth.user_identity
+    SET mapped_ways = '{}', mapped_until = -1
+    WHERE user_identity_id IN (
+        SELECT i.user_identity_id
+        FROM auth.user_identity i
+        JOIN auth.user_info u ON u.user_id = i.user_id
+        WHERE i.is_last_used
+          AND i.is_active
+          AND u.is_active
+          AND NOT u.is_locked
+          AND (i.mapped_ways IS NULL OR i.mapped_until < (SELECT max(m.mapping_no) FROM auth.user_group_mapping m))
+        LIMIT _limit
+        FOR NO KEY UPDATE OF i SKIP LOCKED);
+    GET DIAGNOSTICS v_filled = ROW_COUNT;
+    RETURN v_filled;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.fill_permission_cache(integer) IS
+    'Works the cached ways of up to _limit users out who have logged in and are cold or stale (auth.permission_cache_statistics), and '
+    'returns how many; 0: all done. Logins do the same for their own user, so this only saves the checks until then some time.';
+
+REVOKE ALL ON FUNCTION auth.fill_permission_cache(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.fill_permission_cache(integer) TO rolewright_operator;
+
+CREATE VIEW auth.permission_cache_statistics AS
+SELECT c.permissions, c.largest_row_bytes, u.warm_users, u.stale_users, u.cold_users
+FROM (
+    SELECT count(*) AS permissions, max(pg_column_size(k.ways) + coalesce(pg_column_size(k.timed_ways), 0)) AS largest_row_bytes
+    FROM auth.permission_cache k
+) AS c
+CROSS JOIN (
+    SELECT count(*) FILTER (WHERE i.mapped_until >= n.newest)             AS warm_users,
+           count(*) FILTER (WHERE i.mapped_until < n.newest)              AS stale_users,
+           count(*) FILTER (WHERE i.mapped_ways IS NULL)                  AS cold_users
+    FROM (
+        SELECT i.mapped_ways, CASE WHEN i.mapped_ways IS NOT NULL THEN i.mapped_until END AS mapped_until
+        FROM auth.user_identity i
+        JOIN auth.user_info u ON u.user_id = i.user_id
+        WHERE i.is_last_used AND i.is_active AND u.is_active AND NOT u.is_locked
+    ) AS i
+    CROSS JOIN (SELECT coalesce(max(m.mapping_no), 0) AS newest FROM auth.user_group_mapping m) AS n
+) AS u;
+
+COMMENT ON VIEW auth.permission_cache_statistics IS
+    'permissions: rows of auth.permission_cache (tenant and permission) and the largest one in bytes. Of users who have logged in: '
+    'warm; stale: a mapping was made since, so that their checks ask the tables for what it gives; cold: theirs always do.';
+
+REVOKE ALL ON auth.permission_cache_statistics FROM PUBLIC;
+GRANT SELECT ON auth.permission_cache_statistics TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/permission/check.sql
+-- +goose StatementBegin
+-- May this user do this, in this tenant? Reads only: it works on a hot standby.
+
+-- Every way in that a user has at this moment, from the tables: for who is not in the cache.
+CREATE OR REPLACE FUNCTION unsecure.user_ways(_user_id uuid)
+RETURNS TABLE (way text, valid_until timestamptz)
+LANGUAGE sql
+STABLE
+PARALLEL SAFE
+AS $function$
+    SELECT m.user_group_id::text, m.valid_until
+    FROM auth.user_group_member m
+    WHERE m.user_id = _user_id
+      AND (m.valid_until IS NULL OR m.valid_until > statement_timestamp())
+    UNION ALL
+    SELECT x.mapping_no::text, NULL
+    FROM auth.user_identity i
+    CROSS JOIN LATERAL unsecure.matching_mappings(i.provider_id, i.provider_groups, i.provider_roles) AS x
+    WHERE i.user_id = _user_id
+      AND i.is_active
+      AND (i.is_last_used OR NOT EXISTS (SELECT FROM auth.user_identity l WHERE l.user_id = _user_id AND l.is_last_used));
+$function$;
+
+COMMENT ON FUNCTION unsecure.user_ways(uuid) IS
+    'How a user is in groups, by the keys of auth.permission_cache.ways. Whether the user is usable is the caller''s to ask.';
+
+CREATE OR REPLACE FUNCTION unsecure.require_permission_code(_permission_code text)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+PARALLEL SAFE
+AS $function$
+BEGIN
+    IF NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C") THEN
+        RAISE EXCEPTION 'permission does not exist'
+            USING ERRCODE = 'RW016',
+                  DETAIL  = format('Permission %s.', coalesce(to_json(_permission_code)::text, 'NULL')),
+                  HINT    = 'auth.permission lists them; case matters. auth.create_permission makes one.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_permission_code(text) IS 'RW016 unless the permission exists.';
+
+-- What the first look of auth.has_permission did not answer with yes.
+CREATE OR REPLACE FUNCTION unsecure.decide_permission(
+    _user_id         uuid,
+    _permission_code text,
+    _tenant_id       uuid
+)
+RETURNS boolean
+LANGUAGE plpgsql
+STABLE
+PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+    v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
+    v_user      record;
+BEGIN
+    SELECT u.is_active AND NOT u.is_locked AS is_usable,
+           w.ways, w.timed_ways,
+           EXISTS (
+               SELECT FROM auth.user_group_member m
+               WHERE m.user_id = u.user_id
+                 AND (m.valid_until IS NULL OR m.valid_until > statement_timestamp())
+                 AND (w.ways ? m.user_group_id::text
+                      OR (w.timed_ways ->> m.user_group_id::text)::timestamptz > statement_timestamp()))
+           OR EXISTS (
+               SELECT FROM unnest(i.mapped_ways) AS way
+               WHERE (w.timed_ways ->> way)::timestamptz > statement_timestamp()) AS is_granted,
+           (i.mapped_ways IS NULL OR i.mapped_until < w.newest_mapping)
+           AND EXISTS (SELECT FROM auth.user_identity a WHERE a.user_id = u.user_id) AS is_cold
+    INTO v_user
+    FROM auth.user_info u
+    LEFT JOIN auth.user_identity i ON i.user_id = u.user_id AND i.is_last_used
+    LEFT JOIN auth.permission_cache w ON w.tenant_id = v_tenant_id AND w.permission_code = _permission_code COLLATE "C"
+    WHERE u.user_id = _user_id;
+
+    IF v_user.is_usable THEN
+        IF v_user.is_granted THEN
+            RETURN true;
+        END IF;
+        IF v_user.is_cold AND v_user.ways IS NOT NULL AND EXISTS (
+            SELECT FROM unsecure.user_ways(_user_id) AS y
+            WHERE v_user.ways ? y.way
+               OR (v_user.timed_ways ->> y.way)::timestamptz > statement_timestamp())
+        THEN
+            RETURN true;
+        END IF;
+        -- Assigned to the user, and to no group. Most users have nothing of the kind: the first EXISTS spares them the second.
+        IF EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id = _user_id AND a.tenant_id = v_tenant_id)
+           AND EXISTS (
+               SELECT FROM auth.permission_assignment a
+               JOIN auth.tenant t ON t.tenant_id = a.tenant_id
+               LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+               WHERE a.user_id = _user_id
+                 AND a.tenant_id = v_tenant_id
+                 AND t.is_active
+                 AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
+                 AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, s.permission_code))
+                 AND EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C"))
+        THEN
+            RETURN true;
+        END IF;
+    END IF;
+
+    PERFORM unsecure.require_permission_code(_permission_code);
+    RETURN false;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.decide_permission(uuid, text, uuid) IS
+    'Whether a user has a permission, for sure: members put in by hand, assignments with an end, assignments to the user, and who is not '
+    'in the cache. RW016: no such permission.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.user_ways(uuid),
+    unsecure.require_permission_code(text),
+    unsecure.decide_permission(uuid, text, uuid)
+FROM PUBLIC;
+
+-- The only definer without a pinned search_path: pinning costs a check a tenth of its time. So that nothing in it can be looked up
+-- through the caller's path, every name is qualified, the operators and the cast among them.
+CREATE OR REPLACE FUNCTION auth.has_permission(
+    _user_id         uuid,
+    _permission_code text,
+    _tenant_id       uuid DEFAULT NULL
+)
+RETURNS boolean
+LANGUAGE plpgsql
+STABLE
+PARALLEL SAFE
+SECURITY DEFINER
+AS $function$
+BEGIN
+    IF (SELECT w.ways OPERATOR(pg_catalog.?|) i.mapped_ways
+        FROM auth.user_identity i, auth.permission_cache w
+        WHERE i.user_id OPERATOR(pg_catalog.=) _user_id
+          AND i.is_last_used
+          AND w.tenant_id OPERATOR(pg_catalog.=) coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid)
+          AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C")
+    THEN
+        RETURN true;
+    END IF;
+    RETURN unsecure.decide_permission(_user_id, _permission_code, _tenant_id);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.has_permission(uuid, text, uuid) IS
+    'Whether a user has a permission (itself, or a node above it) in a tenant (NULL: the default one) at this moment. A disabled, '
+    'locked or unknown user, a disabled or unknown tenant: false. Reads only, also on a hot standby. RW016: no such permission.';
+
+REVOKE ALL ON FUNCTION auth.has_permission(uuid, text, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.has_permission(uuid, text, uuid) TO rolewright_app, rolewright_operator, rolewright_auditor;
+
+CREATE OR REPLACE FUNCTION auth.has_permissions(
+    _user_id          uuid,
+    _permission_codes text[],
+    _tenant_id        uuid    DEFAULT NULL,
+    _require_all      boolean DEFAULT true
+)
+RETURNS boolean
+LANGUAGE plpgsql
+STABLE
+PARALLEL SAFE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_code text;
+    v_all  boolean := true;
+    v_any  boolean := false;
+BEGIN
+    IF coalesce(cardinality(_permission_codes), 0) = 0 OR _require_all IS NULL THEN
+        RAISE EXCEPTION 'no permission to check'
+            USING ERRCODE = 'RW310',
+                  DETAIL  = format('_permission_codes %s, _require_all %s.', coalesce(_permission_codes::text, 'NULL'),
+                                   coalesce(_require_all::text, 'NULL')),
+                  HINT    = 'Name at least one permission: an empty list is neither yes nor no.';
+    END IF;
+    FOREACH v_code IN ARRAY _permission_codes LOOP
+        IF auth.has_permission(_user_id, v_code, _tenant_id) THEN
+            v_any := true;
+            IF NOT _require_all THEN
+                RETURN true;
+            END IF;
+        ELSE
+            v_all := false; -- and go on: a code that does not exist is an error wherever it stands
+        END IF;
+    END LOOP;
+    RETURN CASE WHEN _require_all THEN v_all ELSE v_any END;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.has_permissions(uuid, text[], uuid, boolean) IS
+    'Whether a user has all of these permissions in a tenant (NULL: the default one), or with _require_all => false at least one. '
+    'RW016: one does not exist (not looked at after a yes that settles it); RW310: none given.';
+
+REVOKE ALL ON FUNCTION auth.has_permissions(uuid, text[], uuid, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.has_permissions(uuid, text[], uuid, boolean) TO rolewright_app, rolewright_operator, rolewright_auditor;
+
+CREATE OR REPLACE FUNCTION auth.require_permission(
+    _user_id         uuid,
+    _permission_code text,
+    _tenant_id       uuid DEFAULT NULL
+)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+PARALLEL SAFE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF NOT auth.has_permission(_user_id, _permission_code, _tenant_id) THEN
+        RAISE EXCEPTION 'permission denied'
+            USING ERRCODE = '42501',
+                  DETAIL  = _permission_code,
+                  HINT    = 'auth.explain_permission says what is missing.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.require_permission(uuid, text, uuid) IS
+    'Nothing, when the user has the permission in the tenant (NULL: the default one). 42501: has not; the DETAIL is the permission''s '
+    'code. RW016: no such permission.';
+
+REVOKE ALL ON FUNCTION auth.require_permission(uuid, text, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.require_permission(uuid, text, uuid) TO rolewright_app, rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/permission/permission_lifecycle.sql
+-- +goose StatementBegin
+-- Making and removing permissions.
+
+CREATE OR REPLACE FUNCTION unsecure.require_permission_codes(_permission_codes text[])
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_missing text := (
+        SELECT string_agg(coalesce(to_json(c.code)::text, 'NULL'), ', ')
+        FROM (SELECT DISTINCT unnest(_permission_codes) AS code) AS c
+        WHERE NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = c.code COLLATE "C"));
+BEGIN
+    IF v_missing IS NOT NULL THEN
+        RAISE EXCEPTION 'permission does not exist'
+            USING ERRCODE = 'RW016',
+                  DETAIL  = format('Permission %s.', v_missing),
+                  HINT    = 'auth.permission lists them; case matters. auth.create_permission makes one.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_permission_codes(text[]) IS 'RW016, naming those that do not exist, unless all permissions do.';
+
+REVOKE ALL ON FUNCTION unsecure.require_permission_codes(text[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.create_permission(
+    _code        text,
+    _description text DEFAULT NULL
+)
+RETURNS uuid
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_permission_id uuid;
+BEGIN
+    PERFORM unsecure.lock_permission_model();
+    INSERT INTO auth.permission (code, description) VALUES (_code, _description) RETURNING permission_id INTO v_permission_id;
+
+    -- The nodes above it, so that they can be granted.
+    INSERT INTO auth.permission (code)
+    SELECT DISTINCT array_to_string(v.parts[1:n], '.')
+    FROM (SELECT string_to_array(_code, '.') AS parts) AS v
+    CROSS JOIN LATERAL generate_series(1, cardinality(v.parts) - 1) AS n
+    ON CONFLICT (code) DO NOTHING;
+    RETURN v_permission_id;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.create_permission(text, text) IS
+    'Creates a permission, and the nodes above it that are missing; returns its permission_id. Who is granted a node above it has it '
+    'from now on. 23505: the code is taken; 23514: not letters, digits, _ and - in parts joined by dots.';
+
+REVOKE ALL ON FUNCTION auth.create_permission(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.create_permission(text, text) TO rolewright_operator;
+
+CREATE OR REPLACE FUNCTION auth.delete_permission(
+    _code    text,
+    _cascade boolean DEFAULT false
+)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_codes text[];
+    v_uses  text;
+BEGIN
+    PERFORM unsecure.lock_permission_model();
+    PERFORM unsecure.require_permission_code(_code);
+    v_codes := ARRAY(SELECT p.code FROM auth.permission p WHERE unsecure.is_at_or_below(p.code, _code COLLATE "C"));
+
+    IF NOT coalesce(_cascade, false) THEN
+        SELECT string_agg(u.use, '; ') INTO v_uses
+        FROM (
+            SELECT 'below it: ' || string_agg(c.code, ', ' ORDER BY c.code) AS use
+            FROM (SELECT unnest(v_codes) AS code EXCEPT SELECT _code ORDER BY code LIMIT 100) AS c
+            UNION ALL
+            SELECT 'in sets: ' || string_agg(DISTINCT to_json(s.code)::text, ', ')
+            FROM auth.perm_set_permission sp
+            JOIN auth.perm_set s ON s.perm_set_id = sp.perm_set_id
+            WHERE sp.permission_code = ANY (v_codes)
+            UNION ALL
+            SELECT count(*) || ' assignments' FROM auth.permission_assignment a WHERE a.permission_code = ANY (v_codes) HAVING count(*) > 0
+        ) AS u
+        WHERE u.use IS NOT NULL;
+        IF v_uses IS NOT NULL THEN
+            RAISE EXCEPTION 'permission % is in use', _code
+                USING ERRCODE = 'RW312',
+                      DETAIL  = v_uses || '.',
+                      HINT    = 'Nothing was changed. Pass _cascade => true to remove all of it.';
+        END IF;
+    END IF;
+
+    DELETE FROM auth.permission_assignment WHERE permission_code = ANY (v_codes);
+    DELETE FROM auth.perm_set_permission WHERE permission_code = ANY (v_codes);
+    DELETE FROM auth.permission WHERE code = ANY (v_codes);
+    RETURN true;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.delete_permission(text, boolean) IS
+    'Deletes a permission; with _cascade also what is below it, in sets and assigned. Always true. RW016: no such permission; RW312: '
+    'something is below it, or it is in a set or assigned.';
+
+REVOKE ALL ON FUNCTION auth.delete_permission(text, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.delete_permission(text, boolean) TO rolewright_operator;
+-- +goose StatementEnd
+
+-- from sql/permission/perm_set_lifecycle.sql
+-- +goose StatementBegin
+-- Making, changing and removing permission sets.
+
+CREATE OR REPLACE FUNCTION unsecure.require_perm_set(_code text)
+RETURNS uuid
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_perm_set_id uuid := (SELECT s.perm_set_id FROM auth.perm_set s WHERE s.code = _code);
+BEGIN
+    IF v_perm_set_id IS NULL THEN
+        RAISE EXCEPTION 'permission set does not exist'
+            USING ERRCODE = 'RW017',
+                  DETAIL  = format('Set %s.', coalesce(to_json(_code)::text, 'NULL')),
+                  HINT    = 'auth.perm_set lists them.';
+    END IF;
+    RETURN v_perm_set_id;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_perm_set(text) IS 'The perm_set_id of a set. RW017: no such set.';
+
+REVOKE ALL ON FUNCTION unsecure.require_perm_set(text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.create_perm_set(
+    _code        text,
+    _name        text,
+    _permissions text[] DEFAULT '{}'
+)
+RETURNS uuid
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_perm_set_id uuid;
+BEGIN
+    PERFORM unsecure.lock_permission_model();
+    PERFORM unsecure.require_permission_codes(_permissions);
+    INSERT INTO auth.perm_set (code, name) VALUES (_code, _name) RETURNING perm_set_id INTO v_perm_set_id;
+    INSERT INTO auth.perm_set_permission (perm_set_id, permission_code)
+    SELECT DISTINCT v_perm_set_id, p FROM unnest(_permissions) AS p;
+    RETURN v_perm_set_id;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.create_perm_set(text, text, text[]) IS
+    'Creates a set of permissions and returns its perm_set_id. RW016: a permission does not exist; 23505: the code is taken; 23514: '
+    'blank, or over 500 bytes.';
+
+REVOKE ALL ON FUNCTION auth.create_perm_set(text, text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.create_perm_set(text, text, text[]) TO rolewright_operator;
+
+CREATE OR REPLACE FUNCTION auth.add_perm_set_permissions(
+    _code        text,
+    _permissions text[]
+)
+RETURNS SETOF text
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_perm_set_id uuid;
+BEGIN
+    PERFORM unsecure.lock_permission_model();
+    v_perm_set_id := unsecure.require_perm_set(_code);
+    PERFORM unsecure.require_permission_codes(_permissions);
+    RETURN QUERY
+        INSERT INTO auth.perm_set_permission (perm_set_id, permission_code)
+        SELECT DISTINCT v_perm_set_id, p FROM unnest(_permissions) AS p
+        ON CONFLICT DO NOTHING
+        RETURNING permission_code::text;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.add_perm_set_permissions(text, text[]) IS
+    'Puts permissions into a set; returns those that were not in it. RW016: one does not exist; RW017: no such set.';
+
+REVOKE ALL ON FUNCTION auth.add_perm_set_permissions(text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.add_perm_set_permissions(text, text[]) TO rolewright_operator;
+
+CREATE OR REPLACE FUNCTION auth.remove_perm_set_permissions(
+    _code        text,
+    _permissions text[]
+)
+RETURNS SETOF text
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_perm_set_id uuid;
+BEGIN
+    PERFORM unsecure.lock_permission_model();
+    v_perm_set_id := unsecure.require_perm_set(_code);
+    PERFORM unsecure.require_permission_codes(_permissions);
+    RETURN QUERY
+        DELETE FROM auth.perm_set_permission
+        WHERE perm_set_id = v_perm_set_id AND permission_code = ANY (_permissions)
+        RETURNING permission_code::text;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.remove_perm_set_permissions(text, text[]) IS
+    'Takes permissions out of a set; returns those that were in it. RW016: one does not exist; RW017: no such set.';
+
+REVOKE ALL ON FUNCTION auth.remove_perm_set_permissions(text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.remove_perm_set_permissions(text, text[]) TO rolewright_operator;
+
+CREATE OR REPLACE FUNCTION auth.delete_perm_set(
+    _code    text,
+    _cascade boolean DEFAULT false
+)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_perm_set_id uuid;
+    v_assignments bigint;
+BEGIN
+    PERFORM unsecure.lock_permission_model();
+    v_perm_set_id := unsecure.require_perm_set(_code);
+    SELECT count(*) INTO v_assignments FROM auth.permission_assignment a WHERE a.perm_set_id = v_perm_set_id;
+    IF v_assignments > 0 AND NOT coalesce(_cascade, false) THEN
+        RAISE EXCEPTION 'permission set % is assigned', to_json(_code)
+            USING ERRCODE = 'RW312',
+                  DETAIL  = format('%s assignments.', v_assignments),
+                  HINT    = 'Nothing was changed. Pass _cascade => true to remove them too.';
+    END IF;
+    DELETE FROM auth.permission_assignment WHERE perm_set_id = v_perm_set_id;
+    DELETE FROM auth.perm_set_permission WHERE perm_set_id = v_perm_set_id;
+    DELETE FROM auth.perm_set WHERE perm_set_id = v_perm_set_id;
+    RETURN true;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.delete_perm_set(text, boolean) IS
+    'Deletes a set of permissions, with _cascade also its assignments. Always true. RW017: no such set; RW312: it is assigned.';
+
+REVOKE ALL ON FUNCTION auth.delete_perm_set(text, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.delete_perm_set(text, boolean) TO rolewright_operator;
+-- +goose StatementEnd
+
+-- from sql/permission/assignment_lifecycle.sql
+-- +goose StatementBegin
+-- Giving permissions and sets to groups and users, and taking them away.
+
+CREATE OR REPLACE FUNCTION auth.assign_permission(
+    _permission    text        DEFAULT NULL,
+    _perm_set      text        DEFAULT NULL,
+    _user_group_id uuid        DEFAULT NULL,
+    _user_id       uuid        DEFAULT NULL,
+    _tenant_id     uuid        DEFAULT NULL,
+    _valid_until   timestamptz DEFAULT NULL
+)
+RETURNS uuid
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_tenant_id     uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
+    v_perm_set_id   uuid;
+    v_group         auth.user_group;
+    v_assignment_id uuid;
+BEGIN
+    IF num_nonnulls(_permission, _perm_set) <> 1 OR num_nonnulls(_user_group_id, _user_id) <> 1 THEN
+        RAISE EXCEPTION 'an assignment gives one thing to one grantee'
+            USING ERRCODE = 'RW311',
+                  DETAIL  = format('_permission %s, _perm_set %s, _user_group_id %s, _user_id %s.',
+                                   coalesce(to_json(_permission)::text, 'NULL'), coalesce(to_json(_perm_set)::text, 'NULL'),
+                                   coalesce(_user_group_id::text, 'NULL'), coalesce(_user_id::text, 'NULL')),
+                  HINT    = 'Pass _permission or _perm_set, and _user_group_id or _user_id.';
+    END IF;
+    PERFORM unsecure.require_tenant(v_tenant_id);
+    IF _permission IS NOT NULL THEN
+        PERFORM unsecure.require_permission_code(_permission);
+    ELSE
+        v_perm_set_id := unsecure.require_perm_set(_perm_set);
+    END IF;
+    IF _user_id IS NOT NULL THEN
+        PERFORM unsecure.require_user(_user_id);
+    ELSE
+        PERFORM unsecure.lock_permission_model();
+        SELECT * INTO v_group FROM auth.user_group WHERE user_group_id = _user_group_id FOR SHARE;
+        IF NOT FOUND THEN
+            PERFORM unsecure.require_group(_user_group_id);
+        END IF;
+        IF v_group.tenant_id <> v_tenant_id THEN
+            RAISE EXCEPTION 'group % belongs to another tenant', to_json(v_group.code)
+                USING ERRCODE = 'RW313',
+                      DETAIL  = format('It belongs to tenant %s; the assignment is in tenant %s.', v_group.tenant_id, v_tenant_id),
+                      HINT    = format('Assign it in its own: _tenant_id => %L.', v_group.tenant_id);
+        END IF;
+    END IF;
+
+    INSERT INTO auth.permission_assignment AS a (tenant_id, user_group_id, user_id, permission_code, perm_set_id, valid_until)
+    VALUES (v_tenant_id, _user_group_id, _user_id, _permission, v_perm_set_id, _valid_until)
+    ON CONFLICT (tenant_id, (coalesce(user_group_id, user_id)), (coalesce(perm_set_id::text, permission_code))) DO UPDATE
+        SET valid_until = excluded.valid_until
+        WHERE a.valid_until IS DISTINCT FROM excluded.valid_until
+    RETURNING a.assignment_id INTO v_assignment_id;
+
+    IF v_assignment_id IS NULL THEN
+        SELECT a.assignment_id
+        INTO v_assignment_id
+        FROM auth.permission_assignment a
+        WHERE a.tenant_id = v_tenant_id
+          AND coalesce(a.user_group_id, a.user_id) = coalesce(_user_group_id, _user_id)
+          AND coalesce(a.perm_set_id::text, a.permission_code) = coalesce(v_perm_set_id::text, _permission);
+    END IF;
+    RETURN v_assignment_id;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.assign_permission(text, text, uuid, uuid, uuid, timestamptz) IS
+    'Gives a permission (with everything below it) or a set to a group or a user in a tenant (NULL: the default one), until _valid_until '
+    '(NULL: without end), and returns the assignment_id. What is assigned already gets the new end. '
+    'RW011: no such user; RW013: no such group; RW015: no such tenant; RW016: no such permission; RW017: no such set; '
+    'RW311: not exactly one of each pair; RW313: the group belongs to another tenant.';
+
+REVOKE ALL ON FUNCTION auth.assign_permission(text, text, uuid, uuid, uuid, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.assign_permission(text, text, uuid, uuid, uuid, timestamptz) TO rolewright_operator;
+
+CREATE OR REPLACE FUNCTION auth.unassign_permission(_assignment_id uuid)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM auth.permission_assignment WHERE assignment_id = _assignment_id AND user_group_id IS NOT NULL) THEN
+        PERFORM unsecure.lock_permission_model();
+    END IF;
+    DELETE FROM auth.permission_assignment WHERE assignment_id = _assignment_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'assignment does not exist'
+            USING ERRCODE = 'RW018',
+                  DETAIL  = format('assignment_id %s', coalesce(_assignment_id::text, 'NULL')),
+                  HINT    = 'auth.permission_assignment lists them.';
+    END IF;
+    RETURN true;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.unassign_permission(uuid) IS
+    'Takes an assignment away: whoever had something through it alone, has not at the next question. Always true. '
+    'RW018: no such assignment.';
+
+REVOKE ALL ON FUNCTION auth.unassign_permission(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.unassign_permission(uuid) TO rolewright_operator;
+-- +goose StatementEnd
+
+-- from sql/permission/effective_permissions.sql
+-- +goose StatementBegin
+-- Who has what: lists, from the tables.
+
+CREATE OR REPLACE FUNCTION auth.effective_permissions(
+    _user_id   uuid,
+    _tenant_id uuid DEFAULT NULL
+)
+RETURNS TABLE (permission_code text, valid_until timestamptz)
+LANGUAGE sql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+    WITH assigned AS (
+        SELECT g.permission_code, least(g.valid_until, y.valid_until) AS valid_until
+        FROM unsecure.user_ways(_user_id) AS y
+        JOIN unsecure.group_way w ON w.way = y.way
+        JOIN unsecure.group_permission g ON g.user_group_id = w.user_group_id
+        WHERE g.tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id())
+          AND (g.valid_until IS NULL OR g.valid_until > statement_timestamp())
+        UNION ALL
+        SELECT p.code, a.valid_until
+        FROM auth.permission_assignment a
+        JOIN auth.tenant t ON t.tenant_id = a.tenant_id
+        LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+        JOIN auth.permission p ON unsecure.is_at_or_below(p.code, coalesce(a.permission_code, s.permission_code))
+        WHERE a.user_id = _user_id
+          AND a.tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id())
+          AND t.is_active
+          AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
+    )
+    SELECT a.permission_code, CASE WHEN bool_and(a.valid_until IS NOT NULL) THEN max(a.valid_until) END
+    FROM assigned a
+    WHERE EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = _user_id AND u.is_active AND NOT u.is_locked)
+    GROUP BY a.permission_code
+    ORDER BY a.permission_code;
+$function$;
+
+COMMENT ON FUNCTION auth.effective_permissions(uuid, uuid) IS
+    'The permissions that a user has in a tenant (NULL: the default one) at this moment, one row each, sorted: every code to which '
+    'auth.has_permission says yes. valid_until: when the last assignment or membership that gives it ends; NULL: it does not.';
+
+REVOKE ALL ON FUNCTION auth.effective_permissions(uuid, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.effective_permissions(uuid, uuid) TO rolewright_app, rolewright_operator, rolewright_auditor;
+
+CREATE OR REPLACE FUNCTION auth.users_with_permission(
+    _permission_code text,
+    _tenant_id       uuid DEFAULT NULL
+)
+RETURNS TABLE (user_id uuid, username text, valid_until timestamptz)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+    v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
+BEGIN
+    PERFORM unsecure.require_permission_code(_permission_code);
+    RETURN QUERY
+        WITH giving AS MATERIALIZED (
+            SELECT g.user_group_id, g.valid_until
+            FROM unsecure.group_permission g
+            WHERE g.permission_code = _permission_code COLLATE "C"
+              AND g.tenant_id = v_tenant_id
+              AND (g.valid_until IS NULL OR g.valid_until > statement_timestamp())
+        ), holder AS (
+            SELECT m.user_id, least(g.valid_until, m.valid_until) AS valid_until
+            FROM giving g
+            JOIN unsecure.group_way w ON w.user_group_id = g.user_group_id AND w.mapping_no = 0
+            JOIN auth.user_group_member m ON m.user_group_id = g.user_group_id
+            WHERE m.valid_until IS NULL OR m.valid_until > statement_timestamp()
+            UNION ALL
+            SELECT i.user_id, g.valid_until
+            FROM giving g
+            JOIN unsecure.group_way w ON w.user_group_id = g.user_group_id
+            JOIN auth.user_group_mapping m ON m.mapping_no = w.mapping_no
+            JOIN auth.provider p ON p.provider_id = m.provider_id
+            JOIN auth.user_identity i ON i.provider_id = m.provider_id
+            WHERE i.is_active
+              AND (i.is_last_used OR NOT EXISTS (SELECT FROM auth.user_identity l WHERE l.user_id = i.user_id AND l.is_last_used))
+              AND CASE p.group_match
+                      WHEN 'exact' THEN m.external_group_name = ANY (i.provider_groups) OR m.external_role_name = ANY (i.provider_roles)
+                      ELSE EXISTS (SELECT FROM unnest(i.provider_groups) AS e WHERE lower(e) = lower(m.external_group_name))
+                           OR EXISTS (SELECT FROM unnest(i.provider_roles) AS e WHERE lower(e) = lower(m.external_role_name))
+                  END
+            UNION ALL
+            SELECT a.user_id, a.valid_until
+            FROM auth.permission_assignment a
+            JOIN auth.tenant t ON t.tenant_id = a.tenant_id
+            LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+            WHERE a.user_id IS NOT NULL
+              AND a.tenant_id = v_tenant_id
+              AND t.is_active
+              AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
+              AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, s.permission_code))
+        )
+        SELECT u.user_id, u.username, CASE WHEN bool_and(h.valid_until IS NOT NULL) THEN max(h.valid_until) END
+        FROM holder h
+        JOIN auth.user_info u ON u.user_id = h.user_id
+        WHERE u.is_active AND NOT u.is_locked
+        GROUP BY u.user_id
+        ORDER BY u.username;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.users_with_permission(text, uuid) IS
+    'The users who have a permission in a tenant (NULL: the default one) at this moment, by username: everybody for whom '
+    'auth.has_permission says yes. valid_until: when the last assignment or membership that gives it ends; NULL: it does not. '
+    'RW016: no such permission.';
+
+REVOKE ALL ON FUNCTION auth.users_with_permission(text, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.users_with_permission(text, uuid) TO rolewright_app, rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/permission/explain.sql
+-- +goose StatementBegin
+-- Why a user has a permission, or what is missing.
+
+CREATE OR REPLACE FUNCTION auth.explain_permission(
+    _user_id         uuid,
+    _permission_code text,
+    _tenant_id       uuid DEFAULT NULL
+)
+RETURNS TABLE (
+    is_granted       boolean,
+    source           text,
+    provider_code    text,
+    provider_user_id text,
+    external_name    text,
+    group_code       text,
+    perm_set_code    text,
+    granted_code     text,
+    valid_until      timestamptz,
+    ends_with        text,
+    missing          text[]
+)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+    v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
+BEGIN
+    PERFORM unsecure.require_user(_user_id);
+    PERFORM unsecure.require_permission_code(_permission_code);
+    PERFORM unsecure.require_tenant(v_tenant_id);
+
+    RETURN QUERY
+        WITH assigned AS MATERIALIZED (
+            SELECT a.*, s.code AS set_code, coalesce(a.permission_code, sp.permission_code) AS node
+            FROM auth.permission_assignment a
+            LEFT JOIN auth.perm_set s ON s.perm_set_id = a.perm_set_id
+            LEFT JOIN auth.perm_set_permission sp ON sp.perm_set_id = a.perm_set_id
+            WHERE a.tenant_id = v_tenant_id
+              AND (a.user_id IS NULL OR a.user_id = _user_id)
+              AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, sp.permission_code))
+        ), way AS MATERIALIZED (
+            SELECT m.user_group_id, 'member' AS source, NULL::text AS provider_code, NULL::text AS provider_user_id,
+                   NULL::text AS external_name, m.valid_until, 'external' AS not_in_type,
+                   ARRAY[CASE WHEN m.valid_until <= statement_timestamp() THEN format('the membership ended at %s', m.valid_until) END]
+                       AS missing
+            FROM auth.user_group_member m
+            WHERE m.user_id = _user_id
+            UNION ALL
+            SELECT x.user_group_id, 'mapping', p.code, i.provider_user_id, x.external_name, NULL, 'internal',
+                   ARRAY[
+                       CASE WHEN NOT x.is_active THEN 'the mapping is disabled' END,
+                       CASE WHEN NOT p.is_active THEN format('provider %s is disabled', p.code) END,
+                       CASE WHEN NOT i.is_active THEN 'the identity is disabled' END,
+                       CASE WHEN NOT i.is_last_used
+                                 AND EXISTS (SELECT FROM auth.user_identity l WHERE l.user_id = _user_id AND l.is_last_used)
+                            THEN 'the user logged in last with another identity' END]
+            FROM auth.user_identity i
+            JOIN auth.provider p ON p.provider_id = i.provider_id
+            CROSS JOIN LATERAL unsecure.matching_mappings(i.provider_id, i.provider_groups, i.provider_roles) AS x
+            WHERE i.user_id = _user_id
+        ), path AS (
+            SELECT CASE WHEN a.user_id IS NOT NULL THEN 'direct' ELSE coalesce(w.source, 'none') END AS source,
+                   w.provider_code, w.provider_user_id, w.external_name, g.code AS group_code, a.set_code, a.node,
+                   least(a.valid_until, w.valid_until) AS valid_until,
+                   CASE WHEN least(a.valid_until, w.valid_until) = a.valid_until THEN 'assignment'
+                        WHEN w.valid_until IS NOT NULL THEN 'membership' END AS ends_with,
+                   array_remove(
+                       ARRAY[
+                           CASE WHEN NOT u.is_active THEN 'the user is disabled' END,
+                           CASE WHEN u.is_locked THEN 'the user is locked' END,
+                           CASE WHEN NOT t.is_active THEN format('tenant %s is disabled', t.code) END,
+                           CASE WHEN a.valid_until <= statement_timestamp() THEN format('the assignment ended at %s', a.valid_until) END,
+                           CASE WHEN NOT g.is_active THEN format('group %s is disabled', g.code) END,
+                           CASE WHEN g.tenant_id <> v_tenant_id THEN format('group %s belongs to another tenant', g.code) END,
+                           CASE WHEN g.group_type = w.not_in_type
+                                THEN format('group %s is %s, where %s do not count', g.code, g.group_type,
+                                            CASE w.source WHEN 'member' THEN 'members put in by hand' ELSE 'mappings' END) END,
+                           CASE WHEN a.user_group_id IS NOT NULL AND w.source IS NULL THEN format('the user is not in group %s', g.code) END]
+                       || w.missing, NULL) AS missing
+            FROM assigned a
+            JOIN auth.user_info u ON u.user_id = _user_id
+            JOIN auth.tenant t ON t.tenant_id = a.tenant_id
+            LEFT JOIN auth.user_group g ON g.user_group_id = a.user_group_id
+            LEFT JOIN way w ON w.user_group_id = a.user_group_id
+        ), answer AS (
+            SELECT EXISTS (SELECT FROM path p WHERE p.missing = '{}') AS is_granted
+        )
+        SELECT n.is_granted, p.source, p.provider_code, p.provider_user_id, p.external_name, p.group_code, p.set_code, p.node::text,
+               p.valid_until, p.ends_with, p.missing
+        FROM path p
+        CROSS JOIN answer n
+        WHERE NOT n.is_granted OR p.missing = '{}'
+        UNION ALL
+        SELECT false, 'none', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ARRAY['nothing assigns it in this tenant']
+        WHERE NOT EXISTS (SELECT FROM path)
+        -- The path that lasts longest, or lacks least, comes first.
+        ORDER BY 9 DESC NULLS FIRST, 11, 6, 5, 7;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.explain_permission(uuid, text, uuid) IS
+    'Why a user has a permission in a tenant (NULL: the default one), or what is missing: one row per path. source: mapping (identity '
+    'provider_user_id at provider_code has external_name, which is mapped to group_code), member (put into group_code by hand), direct '
+    '(assigned to the user), none (no way in). granted_code: the node that is assigned, in perm_set_code or by itself. valid_until and '
+    'ends_with: when the path ends, and with what (assignment, membership); NULL: it does not. When is_granted, the paths that give it; '
+    'else all that would, and what each one misses. RW011: no such user; RW015: no such tenant; RW016: no such permission.';
+
+REVOKE ALL ON FUNCTION auth.explain_permission(uuid, text, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.explain_permission(uuid, text, uuid) TO rolewright_app, rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/permission/ensure.sql
+-- +goose StatementBegin
+SELECT 1;
 -- +goose StatementEnd
 
 -- +goose Down
 
+DROP FUNCTION auth.explain_permission;
+DROP FUNCTION auth.users_with_permission;
+DROP FUNCTION auth.effective_permissions;
+DROP FUNCTION auth.unassign_permission;
+DROP FUNCTION auth.assign_permission;
+DROP FUNCTION auth.delete_perm_set;
+DROP FUNCTION auth.remove_perm_set_permissions;
+DROP FUNCTION auth.add_perm_set_permissions;
+DROP FUNCTION auth.create_perm_set;
+DROP FUNCTION unsecure.require_perm_set;
+DROP FUNCTION auth.delete_permission;
+DROP FUNCTION auth.create_permission;
+DROP FUNCTION unsecure.require_permission_codes;
+DROP FUNCTION auth.require_permission;
+DROP FUNCTION auth.has_permissions;
+DROP FUNCTION auth.has_permission;
+DROP FUNCTION unsecure.decide_permission;
+DROP FUNCTION unsecure.require_permission_code;
+DROP FUNCTION unsecure.user_ways;
+DROP VIEW auth.permission_cache_statistics;
+DROP FUNCTION auth.fill_permission_cache;
+DROP FUNCTION unsecure.clear_permission_cache_all;
 DROP FUNCTION unsecure.clear_permission_cache_by_provider;
 DROP FUNCTION unsecure.clear_permission_cache;
+DROP TRIGGER user_info_usable_changed ON auth.user_info;
+DROP TRIGGER user_identity_map_ways_update ON auth.user_identity;
+DROP TRIGGER user_identity_map_ways_insert ON auth.user_identity;
+DROP FUNCTION unsecure.user_info_usable_changed;
+DROP FUNCTION unsecure.user_identity_insert_ways;
+DROP FUNCTION unsecure.user_identity_map_ways;
+DROP TRIGGER user_group_mapping_renumber ON auth.user_group_mapping;
+DROP TRIGGER provider_model_update ON auth.provider;
+DROP TRIGGER provider_model_renumber ON auth.provider;
+DROP TRIGGER provider_model_lock ON auth.provider;
+DROP TRIGGER tenant_model_update ON auth.tenant;
+DROP TRIGGER tenant_model_lock ON auth.tenant;
+DROP TRIGGER user_group_model_update_new ON auth.user_group;
+DROP TRIGGER user_group_model_update_old ON auth.user_group;
+DROP TRIGGER user_group_model_lock ON auth.user_group;
+DROP TRIGGER permission_assignment_model_truncate ON auth.permission_assignment;
+DROP TRIGGER permission_assignment_model_delete ON auth.permission_assignment;
+DROP TRIGGER permission_assignment_model_update_new ON auth.permission_assignment;
+DROP TRIGGER permission_assignment_model_update_old ON auth.permission_assignment;
+DROP TRIGGER permission_assignment_model_insert ON auth.permission_assignment;
+DROP TRIGGER permission_assignment_model_lock_delete ON auth.permission_assignment;
+DROP TRIGGER permission_assignment_model_lock_update ON auth.permission_assignment;
+DROP TRIGGER permission_assignment_model_lock_insert ON auth.permission_assignment;
+DROP TRIGGER perm_set_permission_model_truncate ON auth.perm_set_permission;
+DROP TRIGGER perm_set_permission_model_delete ON auth.perm_set_permission;
+DROP TRIGGER perm_set_permission_model_update_new ON auth.perm_set_permission;
+DROP TRIGGER perm_set_permission_model_update_old ON auth.perm_set_permission;
+DROP TRIGGER perm_set_permission_model_insert ON auth.perm_set_permission;
+DROP TRIGGER perm_set_permission_model_lock ON auth.perm_set_permission;
+DROP TRIGGER permission_model_truncate ON auth.permission;
+DROP TRIGGER permission_model_delete ON auth.permission;
+DROP TRIGGER permission_model_update_new ON auth.permission;
+DROP TRIGGER permission_model_update_old ON auth.permission;
+DROP TRIGGER permission_model_insert ON auth.permission;
+DROP TRIGGER permission_model_lock ON auth.permission;
+DROP TRIGGER user_group_mapping_model_truncate ON auth.user_group_mapping;
+DROP TRIGGER user_group_mapping_model_delete ON auth.user_group_mapping;
+DROP TRIGGER user_group_mapping_model_update_new ON auth.user_group_mapping;
+DROP TRIGGER user_group_mapping_model_update_old ON auth.user_group_mapping;
+DROP TRIGGER user_group_mapping_model_insert ON auth.user_group_mapping;
+DROP TRIGGER user_group_mapping_model_lock ON auth.user_group_mapping;
+DROP FUNCTION unsecure.provider_renumber_mappings;
+DROP FUNCTION unsecure.user_group_mapping_renumber;
+DROP FUNCTION unsecure.permission_model_truncated;
+DROP FUNCTION unsecure.tenant_changed;
+DROP FUNCTION unsecure.provider_changed;
+DROP FUNCTION unsecure.user_group_changed;
+DROP FUNCTION unsecure.permission_changed;
+DROP FUNCTION unsecure.perm_set_permission_changed;
+DROP FUNCTION unsecure.permission_assignment_changed;
+DROP FUNCTION unsecure.permission_model_changing;
+DROP FUNCTION unsecure.refresh_permission_cache;
+DROP VIEW unsecure.group_way;
+DROP VIEW unsecure.group_permission;
+DROP FUNCTION unsecure.is_at_or_below;
+DROP FUNCTION unsecure.lock_permission_model;
+DROP TABLE unsecure.permission_model;
+DROP TABLE auth.permission_cache;
+DROP TRIGGER permission_assignment_audit_truncate ON auth.permission_assignment;
+DROP TRIGGER permission_assignment_audit_delete ON auth.permission_assignment;
+DROP TRIGGER permission_assignment_audit_update ON auth.permission_assignment;
+DROP TRIGGER permission_assignment_audit_insert ON auth.permission_assignment;
+DROP TRIGGER perm_set_permission_audit_truncate ON auth.perm_set_permission;
+DROP TRIGGER perm_set_permission_audit_delete ON auth.perm_set_permission;
+DROP TRIGGER perm_set_permission_audit_update ON auth.perm_set_permission;
+DROP TRIGGER perm_set_permission_audit_insert ON auth.perm_set_permission;
+DROP TRIGGER perm_set_audit_truncate ON auth.perm_set;
+DROP TRIGGER perm_set_audit_delete ON auth.perm_set;
+DROP TRIGGER perm_set_audit_update ON auth.perm_set;
+DROP TRIGGER perm_set_audit_insert ON auth.perm_set;
+DROP TRIGGER permission_audit_truncate ON auth.permission;
+DROP TRIGGER permission_audit_delete ON auth.permission;
+DROP TRIGGER permission_audit_update ON auth.permission;
+DROP TRIGGER permission_audit_insert ON auth.permission;
+DROP TABLE auth.permission_assignment;
+DROP TABLE auth.perm_set_permission;
+DROP TABLE auth.perm_set;
+DROP TABLE auth.permission;

@@ -40,14 +40,28 @@ BEGIN;
 \ir identity/views.sql
 
 -- room: grouping
+\ir grouping/tenant.sql
+\ir grouping/tenant_lifecycle.sql
 \ir grouping/user_group.sql
 \ir grouping/group_lifecycle.sql
 \ir grouping/membership.sql
 \ir grouping/mapping.sql
+\ir grouping/matching.sql
 \ir grouping/effective_groups.sql
 \ir grouping/views.sql
 
 -- room: permission
+\ir permission/permission.sql
+\ir permission/permission_cache.sql
+\ir permission/model_triggers.sql
+\ir permission/mapped_ways.sql
 \ir permission/cache.sql
+\ir permission/check.sql
+\ir permission/permission_lifecycle.sql
+\ir permission/perm_set_lifecycle.sql
+\ir permission/assignment_lifecycle.sql
+\ir permission/effective_permissions.sql
+\ir permission/explain.sql
+\ir permission/ensure.sql
 
 COMMIT;

@@ -29,26 +29,11 @@ AS $function$
         SELECT m.user_group_id, 'external_mapping', i.user_identity_id, p.code, 'internal'
         FROM auth.user_identity i
         JOIN auth.provider p ON p.provider_id = i.provider_id
-        CROSS JOIN LATERAL (
-            SELECT g.user_group_id
-            FROM unnest(i.provider_groups) AS e (name)
-            JOIN auth.user_group_mapping g
-                ON g.provider_id = i.provider_id
-               AND lower(g.external_group_name) = lower(e.name)
-               AND (p.group_match = 'ignore_case' OR g.external_group_name = e.name)
-            WHERE g.is_active
-            UNION ALL
-            SELECT r.user_group_id
-            FROM unnest(i.provider_roles) AS e (name)
-            JOIN auth.user_group_mapping r
-                ON r.provider_id = i.provider_id
-               AND lower(r.external_role_name) = lower(e.name)
-               AND (p.group_match = 'ignore_case' OR r.external_role_name = e.name)
-            WHERE r.is_active
-        ) AS m
+        CROSS JOIN LATERAL unsecure.matching_mappings(i.provider_id, i.provider_groups, i.provider_roles) AS m
         WHERE i.user_id = u.user_id
           AND i.is_active
           AND p.is_active
+          AND m.is_active
           AND (i.is_last_used
                OR NOT EXISTS (SELECT FROM auth.user_identity l WHERE l.user_id = u.user_id AND l.is_last_used))
     ) AS s

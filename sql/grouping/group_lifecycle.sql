@@ -23,7 +23,8 @@ CREATE OR REPLACE FUNCTION auth.create_user_group(
     _code        text,
     _name        text,
     _group_type  text DEFAULT 'internal',
-    _description text DEFAULT NULL
+    _description text DEFAULT NULL,
+    _tenant_id   uuid DEFAULT NULL
 )
 RETURNS uuid
 LANGUAGE sql
@@ -31,17 +32,17 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    INSERT INTO auth.user_group (code, name, group_type, description)
-    VALUES (_code, _name, _group_type, _description)
+    INSERT INTO auth.user_group (code, name, group_type, description, tenant_id)
+    VALUES (_code, _name, _group_type, _description, _tenant_id)
     RETURNING user_group_id;
 $function$;
 
-COMMENT ON FUNCTION auth.create_user_group(text, text, text, text) IS
-    'Creates a group and returns its user_group_id. _group_type: internal, external, hybrid. 23505: the code is taken; '
-    '23514: a value that auth.user_group does not allow.';
+COMMENT ON FUNCTION auth.create_user_group(text, text, text, text, uuid) IS
+    'Creates a group and returns its user_group_id. _group_type: internal, external, hybrid. _tenant_id: it gives permissions in that '
+    'tenant alone; NULL: in all. 23505: the code is taken; 23503: no such tenant; 23514: a value that auth.user_group does not allow.';
 
-REVOKE ALL ON FUNCTION auth.create_user_group(text, text, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION auth.create_user_group(text, text, text, text) TO rolewright_operator;
+REVOKE ALL ON FUNCTION auth.create_user_group(text, text, text, text, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.create_user_group(text, text, text, text, uuid) TO rolewright_operator;
 
 CREATE OR REPLACE FUNCTION auth.update_user_group(
     _user_group_id uuid,
@@ -61,6 +62,7 @@ DECLARE
     v_members  bigint := 0;
     v_mappings bigint := 0;
 BEGIN
+    PERFORM unsecure.lock_permission_model();
     -- FOR UPDATE: nobody adds a member or a mapping meanwhile.
     SELECT * INTO v_old FROM auth.user_group WHERE user_group_id = _user_group_id FOR UPDATE;
     IF NOT FOUND THEN
@@ -175,8 +177,10 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_permission_model();
     PERFORM 1 FROM auth.user_group WHERE user_group_id = _user_group_id FOR UPDATE;
     PERFORM unsecure.require_group(_user_group_id);
+    DELETE FROM auth.permission_assignment WHERE user_group_id = _user_group_id;
     DELETE FROM auth.user_group_mapping WHERE user_group_id = _user_group_id;
     DELETE FROM auth.user_group_member WHERE user_group_id = _user_group_id;
     DELETE FROM auth.user_group WHERE user_group_id = _user_group_id;
@@ -185,7 +189,7 @@ END;
 $function$;
 
 COMMENT ON FUNCTION auth.delete_user_group(uuid) IS
-    'Deletes a group with its manual members and mappings; the audit trail stays. RW013: no such group.';
+    'Deletes a group with its assignments, manual members and mappings; the audit trail stays. RW013: no such group.';
 
 REVOKE ALL ON FUNCTION auth.delete_user_group(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.delete_user_group(uuid) TO rolewright_operator;

@@ -16,6 +16,7 @@ DECLARE
     v_group                 auth.user_group;
     v_user_group_mapping_id uuid;
 BEGIN
+    PERFORM unsecure.lock_permission_model();
     -- The type stays as it is until we are done.
     SELECT * INTO v_group FROM auth.user_group WHERE user_group_id = _user_group_id FOR SHARE;
     IF NOT FOUND THEN
@@ -33,7 +34,6 @@ BEGIN
     VALUES (_user_group_id, _provider_id, _external_group_name, _external_role_name)
     RETURNING user_group_mapping_id INTO v_user_group_mapping_id;
 
-    PERFORM unsecure.clear_permission_cache_by_provider(_provider_id);
     RETURN v_user_group_mapping_id;
 END;
 $function$;
@@ -53,12 +53,8 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
-DECLARE
-    v_provider_id uuid;
 BEGIN
-    DELETE FROM auth.user_group_mapping
-    WHERE user_group_mapping_id = _user_group_mapping_id
-    RETURNING provider_id INTO v_provider_id;
+    DELETE FROM auth.user_group_mapping WHERE user_group_mapping_id = _user_group_mapping_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'group mapping does not exist'
             USING ERRCODE = 'RW014',
@@ -66,7 +62,6 @@ BEGIN
                   HINT    = 'auth.user_group_mapping lists them.';
     END IF;
 
-    PERFORM unsecure.clear_permission_cache_by_provider(v_provider_id);
     RETURN true;
 END;
 $function$;

@@ -6,15 +6,20 @@ CREATE TABLE auth.user_group (
     name          text        NOT NULL,
     description   text,
     group_type    text        NOT NULL DEFAULT 'internal',
+    tenant_id     uuid,
     is_active     boolean     NOT NULL DEFAULT true,
+    is_declared   boolean     NOT NULL DEFAULT false,
     created_at    timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT user_group_pkey PRIMARY KEY (user_group_id),
     CONSTRAINT user_group_code_key UNIQUE (code),
+    CONSTRAINT user_group_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES auth.tenant,
     CONSTRAINT user_group_code_check CHECK (btrim(code) <> '' AND octet_length(code) <= 2048),
     CONSTRAINT user_group_name_check CHECK (btrim(name) <> ''),
     CONSTRAINT user_group_group_type_check CHECK (group_type IN ('internal', 'external', 'hybrid'))
 );
+
+CREATE INDEX user_group_tenant_id_idx ON auth.user_group (tenant_id);
 
 CREATE TABLE auth.user_group_member (
     user_group_id uuid        NOT NULL,
@@ -35,8 +40,10 @@ CREATE TABLE auth.user_group_mapping (
     external_group_name   text,
     external_role_name    text,
     is_active             boolean     NOT NULL DEFAULT true,
+    mapping_no            bigint      GENERATED ALWAYS AS IDENTITY,
     created_at            timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT user_group_mapping_pkey PRIMARY KEY (user_group_mapping_id),
+    CONSTRAINT user_group_mapping_mapping_no_key UNIQUE (mapping_no),
     CONSTRAINT user_group_mapping_user_group_id_fkey FOREIGN KEY (user_group_id) REFERENCES auth.user_group,
     CONSTRAINT user_group_mapping_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES auth.provider,
     CONSTRAINT user_group_mapping_name_check CHECK (num_nonnulls(external_group_name, external_role_name) > 0),
@@ -58,7 +65,9 @@ CREATE INDEX user_group_mapping_role_name_idx ON auth.user_group_mapping (provid
 COMMENT ON TABLE auth.user_group IS 'Groups of users, in the application''s own words.';
 COMMENT ON COLUMN auth.user_group.group_type IS
     'internal: members are put in by hand; external: they come from mappings; hybrid: both.';
+COMMENT ON COLUMN auth.user_group.tenant_id IS 'The group gives permissions in this tenant alone; NULL: in all.';
 COMMENT ON COLUMN auth.user_group.is_active IS 'Nobody is in a disabled group; its members and mappings are back when it is enabled.';
+COMMENT ON COLUMN auth.user_group.is_declared IS 'auth.ensure_groups listed it, so its _prune may remove it.';
 COMMENT ON TABLE auth.user_group_member IS 'Members put in by hand. They do not count in an external group.';
 COMMENT ON COLUMN auth.user_group_member.valid_until IS 'The membership ends at this moment, with no job running; NULL: it does not.';
 COMMENT ON TABLE auth.user_group_mapping IS
@@ -67,6 +76,8 @@ COMMENT ON COLUMN auth.user_group_mapping.external_group_name IS
     'Compared with provider_groups as the provider says: exact, or ignoring case (auth.provider.group_match).';
 COMMENT ON COLUMN auth.user_group_mapping.external_role_name IS
     'Compared with provider_roles likewise. Where both names are given, either is enough.';
+COMMENT ON COLUMN auth.user_group_mapping.mapping_no IS
+    'Of what the mapping matches: another name or provider, another number. Never used again.';
 
 CREATE TRIGGER user_group_audit_insert
     AFTER INSERT ON auth.user_group

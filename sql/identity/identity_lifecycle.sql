@@ -76,7 +76,6 @@ BEGIN
                    AND i.is_complete = (v_groups IS NOT NULL));
     END IF;
 
-    PERFORM unsecure.clear_permission_cache(_user_id);
     RETURN v_user_identity_id;
 END;
 $function$;
@@ -175,7 +174,6 @@ BEGIN
             LIMIT 1);
     END IF;
 
-    PERFORM unsecure.clear_permission_cache(v_user_id);
     RETURN true;
 END;
 $function$;

@@ -137,8 +137,6 @@ BEGIN
         last_login_at           = now(),
         updated_at              = CASE WHEN v_new = v_old THEN v_old.updated_at ELSE now() END
     WHERE user_identity_id = _user_identity_id;
-
-    PERFORM unsecure.clear_permission_cache(_user_id);
 END;
 $function$;
 
@@ -163,6 +161,7 @@ AS $function$
 DECLARE
     v_groups text[] := unsecure.known_groups(_provider_groups, _provider_data);
     v_active boolean;
+    v_cold   boolean;
 BEGIN
     -- The usual login: known, allowed, through the same identity as before, with nothing new. One statement does it.
     -- The conditions stand in a subquery so that PostgreSQL does not ask them again after waiting for the row: a login that then
@@ -184,16 +183,25 @@ BEGIN
               AND (_provider_data IS NULL OR _provider_data = k.provider_data)
               AND (_email IS NULL OR _email = k.provider_email)
               AND (_display_name IS NULL OR _display_name = k.provider_display_name))
-        RETURNING i.user_id, i.user_identity_id, i.is_active
+        RETURNING i.user_id, i.user_identity_id, i.is_active, i.mapped_ways IS NULL AS is_cold, i.mapped_until
     ), audit AS (
         INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id)
         SELECT 'login.succeeded', l.user_id, 'identity', l.user_identity_id FROM login l
     )
-    SELECT l.user_id, l.user_identity_id, l.is_active INTO user_id, user_identity_id, v_active FROM login l;
+    SELECT l.user_id, l.user_identity_id, l.is_active,
+           l.is_cold OR l.mapped_until < (SELECT max(m.mapping_no) FROM auth.user_group_mapping m)
+    INTO user_id, user_identity_id, v_active, v_cold
+    FROM login l;
     IF FOUND THEN
         -- False when it was disabled while this login waited for the row.
         IF NOT v_active THEN
             PERFORM unsecure.require_login_allowed(true, false, true, false, user_id);
+        END IF;
+        -- The permission checks of this session begin warm. Groups that changed come with their ways by a trigger.
+        IF v_cold THEN
+            UPDATE auth.user_identity i
+            SET mapped_ways = '{}', mapped_until = -1
+            WHERE i.user_identity_id = login_identity.user_identity_id;
         END IF;
         RETURN;
     END IF;

@@ -132,8 +132,6 @@ BEGIN
     FROM pg_temp.sync_plan p
     WHERE p.action = 'create'
     ORDER BY p.user_identity_id;
-
-    PERFORM unsecure.clear_permission_cache_by_provider(v_provider.provider_id);
 END;
 $function$;
 

@@ -184,9 +184,11 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_permission_model();
     -- The user first: logins lock in this order too.
     PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR UPDATE;
     PERFORM unsecure.require_user(_user_id);
+    DELETE FROM auth.permission_assignment WHERE user_id = _user_id;
     DELETE FROM auth.user_group_member WHERE user_id = _user_id;
     DELETE FROM auth.user_identity WHERE user_id = _user_id;
     DELETE FROM auth.user_info WHERE user_id = _user_id;
@@ -195,7 +197,7 @@ END;
 $function$;
 
 COMMENT ON FUNCTION auth.delete_user(uuid) IS
-    'Deletes a user with its identities and group memberships; the audit trail stays. A person whom a provider still lists comes '
+    'Deletes a user with its identities, group memberships and assignments; the audit trail stays. A person whom a provider still lists comes '
     'back as a new user: disable the user to keep somebody out. RW011: no such user.';
 
 REVOKE ALL ON FUNCTION auth.delete_user(uuid) FROM PUBLIC;
