@@ -35,8 +35,9 @@ CREATE INDEX audit_event_occurred_at_idx ON auth.audit_event USING brin (occurre
 COMMENT ON TABLE auth.audit_event IS
     'One row per change and per login. Partitioned by month: see auth.maintain_audit_partitions.';
 COMMENT ON COLUMN auth.audit_event.event_code IS
-    'Stable code, subject.verb. provider, user, identity, group, mapping: created, updated, enabled, disabled, deleted, truncated; '
-    'user: locked, unlocked too; identity: last_used too; member: added, updated, removed, truncated; login: succeeded, refused; '
+    'Stable code, subject.verb. provider, user, identity, tenant, group, mapping, permission, perm_set, assignment: created, updated, '
+    'enabled, disabled, deleted, truncated; user: locked, unlocked too; identity: last_used too; member, set_permission: added, updated, '
+    'removed, truncated; login: succeeded, refused; '
     'sync: applied.';
 COMMENT ON COLUMN auth.audit_event.user_id IS 'Whom it is about; not a foreign key, since the trail outlives the user.';
 COMMENT ON COLUMN auth.audit_event.session_user_name IS 'The role that logged in to PostgreSQL.';

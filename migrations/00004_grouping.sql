@@ -377,7 +377,7 @@ BEGIN
     END IF;
 
     IF v_members + v_mappings > 0 THEN
-        IF NOT _drop THEN
+        IF NOT coalesce(_drop, false) THEN
             RAISE EXCEPTION 'changing the type of group % to % would drop what such a group does not have', to_json(v_old.code), _group_type
                 USING ERRCODE = 'RW302',
                       DETAIL  = concat_ws(' ',

@@ -7,6 +7,17 @@
 -- Permissions: a tree of dotted codes (orders.invoice.approve). Who is granted a node has everything below it.
 -- Codes are the keys here: the trail, the sets and the assignments stay readable. COLLATE "C": the nodes below one are a range.
 
+CREATE OR REPLACE FUNCTION unsecure.is_permission_code(_code text)
+RETURNS boolean
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+RETURN _code ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND octet_length(_code) <= 500;
+
+COMMENT ON FUNCTION unsecure.is_permission_code(text) IS 'Letters, digits, _ and -, in parts joined by dots; up to 500.';
+
+REVOKE ALL ON FUNCTION unsecure.is_permission_code(text) FROM PUBLIC;
+
 CREATE TABLE auth.permission (
     permission_id uuid        NOT NULL DEFAULT gen_random_uuid(),
     code          text        COLLATE "C" NOT NULL,
@@ -16,7 +27,7 @@ CREATE TABLE auth.permission (
     updated_at    timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT permission_pkey PRIMARY KEY (permission_id),
     CONSTRAINT permission_code_key UNIQUE (code),
-    CONSTRAINT permission_code_check CHECK (code ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND octet_length(code) <= 500)
+    CONSTRAINT permission_code_check CHECK (unsecure.is_permission_code(code))
 );
 
 CREATE TABLE auth.perm_set (
@@ -1793,11 +1804,644 @@ GRANT EXECUTE ON FUNCTION auth.explain_permission(uuid, text, uuid) TO rolewrigh
 
 -- from sql/permission/ensure.sql
 -- +goose StatementBegin
-SELECT 1;
+-- Declarations: an application ships its permission model in its own migrations and says at every start what there must be.
+-- Desired minus actual gives the plan; an empty plan takes no lock and writes nothing. What is not listed stays, unless _prune; and
+-- _prune removes only what such a declaration listed once, never what an operator made by hand. A key that is left out is not said.
+
+CREATE OR REPLACE FUNCTION unsecure.element_problems(
+    _declaration jsonb,
+    _keys        text[]
+)
+RETURNS SETOF text
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT 'not a JSON array' WHERE jsonb_typeof(_declaration) IS DISTINCT FROM 'array'
+    UNION ALL
+    SELECT format('element %s: %s', e.nth, p.problem)
+    FROM jsonb_array_elements(CASE jsonb_typeof(_declaration) WHEN 'array' THEN _declaration ELSE '[]' END)
+        WITH ORDINALITY AS e (element, nth)
+    CROSS JOIN LATERAL (
+        SELECT 'not an object' AS problem WHERE jsonb_typeof(e.element) <> 'object'
+        UNION ALL
+        SELECT 'code is missing'
+        WHERE jsonb_typeof(e.element) = 'object' AND btrim(coalesce(e.element ->> 'code', '')) = ''
+        UNION ALL
+        SELECT 'unknown key ' || to_json(k)
+        FROM jsonb_object_keys(CASE jsonb_typeof(e.element) WHEN 'object' THEN e.element ELSE '{}' END) AS k
+        WHERE k <> ALL (_keys)
+    ) AS p
+    UNION ALL
+    SELECT format('%s is listed %s times', to_json(e.element ->> 'code'), count(*))
+    FROM jsonb_array_elements(CASE jsonb_typeof(_declaration) WHEN 'array' THEN _declaration ELSE '[]' END) AS e (element)
+    WHERE e.element ->> 'code' IS NOT NULL
+    GROUP BY e.element ->> 'code'
+    HAVING count(*) > 1;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.require_declaration(_problems text[])
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    IF _problems <> '{}' THEN
+        RAISE EXCEPTION 'declaration is not understood'
+            USING ERRCODE = 'RW314',
+                  DETAIL  = array_to_string(_problems[1:100], E'\n') || CASE WHEN cardinality(_problems) > 100 THEN E'\n…' ELSE '' END,
+                  HINT    = 'Nothing was changed. Correct it and call again.';
+    END IF;
+END;
+$function$;
+
+-- The elements of a list within a declaration's elements; none where the key is left out.
+CREATE OR REPLACE FUNCTION unsecure.listed(
+    _declaration jsonb,
+    _key         text
+)
+RETURNS TABLE (code text, item jsonb)
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT e.element ->> 'code', i.item
+    FROM jsonb_array_elements(_declaration) AS e (element)
+    CROSS JOIN LATERAL jsonb_array_elements(
+        CASE jsonb_typeof(e.element -> _key) WHEN 'array' THEN e.element -> _key ELSE '[]' END) AS i (item);
+$function$;
+
+COMMENT ON FUNCTION unsecure.element_problems(jsonb, text[]) IS
+    'What is wrong with a declaration: it must be an array of objects with these keys, each with a code of its own.';
+COMMENT ON FUNCTION unsecure.require_declaration(text[]) IS 'RW314, with the problems as DETAIL, unless there are none.';
+COMMENT ON FUNCTION unsecure.listed(jsonb, text) IS 'What the elements of a declaration list under a key, with the elements'' codes.';
+
+-- Permissions.
+
+CREATE OR REPLACE FUNCTION unsecure.plan_permissions(
+    _permissions jsonb,
+    _prune       boolean
+)
+RETURNS TABLE (action text, code text, description text)
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH listed AS (
+        SELECT e.element ->> 'code' AS code, e.element ->> 'description' AS description
+        FROM jsonb_array_elements(_permissions) AS e (element)
+    ), needed AS (
+        -- A node is listed with what is below it.
+        SELECT DISTINCT array_to_string(v.parts[1:n], '.') AS code
+        FROM listed l
+        CROSS JOIN LATERAL (SELECT string_to_array(l.code, '.') AS parts) AS v
+        CROSS JOIN LATERAL generate_series(1, cardinality(v.parts)) AS n
+    )
+    SELECT CASE WHEN p.code IS NULL THEN 'create'
+                WHEN l.description <> coalesce(p.description, '') THEN 'update'
+                ELSE 'declare' END,
+           n.code, l.description
+    FROM needed n
+    LEFT JOIN listed l ON l.code = n.code
+    LEFT JOIN auth.permission p ON p.code = n.code COLLATE "C"
+    WHERE p.code IS NULL
+       OR NOT p.is_declared
+       OR l.description <> coalesce(p.description, '')
+    UNION ALL
+    SELECT 'delete', p.code, NULL
+    FROM auth.permission p
+    WHERE _prune
+      AND p.is_declared
+      AND NOT EXISTS (SELECT FROM needed n WHERE n.code COLLATE "C" = p.code);
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_permissions(jsonb, boolean) IS 'What auth.ensure_permissions would do.';
+
+CREATE OR REPLACE FUNCTION auth.ensure_permissions(
+    _permissions jsonb,
+    _prune       boolean DEFAULT false
+)
+RETURNS TABLE (action text, object text)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+    -- A bare string is short for an object with a code.
+    v_permissions jsonb := CASE jsonb_typeof(_permissions) WHEN 'array' THEN (
+        SELECT coalesce(jsonb_agg(CASE jsonb_typeof(e) WHEN 'string' THEN jsonb_build_object('code', e) ELSE e END), '[]')
+        FROM jsonb_array_elements(_permissions) AS e) END;
+BEGIN
+    PERFORM unsecure.require_declaration(ARRAY(
+        SELECT unsecure.element_problems(v_permissions, '{code,description}')
+        UNION ALL
+        SELECT format('element %s: code %s is not letters, digits, _ and - in parts joined by dots', e.nth, e.element -> 'code')
+        FROM jsonb_array_elements(v_permissions) WITH ORDINALITY AS e (element, nth)
+        WHERE NOT unsecure.is_permission_code(e.element ->> 'code')));
+    IF NOT EXISTS (SELECT FROM unsecure.plan_permissions(v_permissions, _prune)) THEN
+        RETURN;
+    END IF;
+
+    PERFORM unsecure.lock_permission_model();
+    RETURN QUERY
+        WITH plan AS MATERIALIZED (
+            SELECT * FROM unsecure.plan_permissions(v_permissions, _prune)
+        ), written AS (
+            INSERT INTO auth.permission AS p (code, description, is_declared)
+            SELECT n.code, n.description, true FROM plan n WHERE n.action <> 'delete'
+            ON CONFLICT (code) DO UPDATE
+                SET description = coalesce(excluded.description, p.description), is_declared = true, updated_at = now()
+        ), unassigned AS (
+            DELETE FROM auth.permission_assignment a
+            USING plan n
+            WHERE n.action = 'delete' AND a.permission_code = n.code COLLATE "C"
+            RETURNING a.permission_code, a.assignment_id
+        ), removed AS (
+            DELETE FROM auth.perm_set_permission s
+            USING plan n
+            WHERE n.action = 'delete' AND s.permission_code = n.code COLLATE "C"
+            RETURNING s.permission_code, s.perm_set_id
+        ), deleted AS (
+            DELETE FROM auth.permission p
+            USING plan n
+            WHERE n.action = 'delete' AND p.code = n.code COLLATE "C"
+        )
+        SELECT n.action, 'permission ' || n.code FROM plan n
+        UNION ALL
+        SELECT 'unassign', format('permission %s (assignment %s)', u.permission_code, u.assignment_id) FROM unassigned u
+        UNION ALL
+        SELECT 'remove', format('permission %s from set %s', r.permission_code, s.code)
+        FROM removed r
+        JOIN auth.perm_set s ON s.perm_set_id = r.perm_set_id
+        ORDER BY 2;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.ensure_permissions(jsonb, boolean) IS
+    'Makes sure that permissions exist: an array of codes, or of objects with code and description. Returns one row per difference '
+    '(create, update, declare: it was made by hand, delete, and remove, unassign what a deleted one was in); none when there is none. '
+    '_prune: permissions that a call listed once and this one does not are deleted, and taken out of sets and assignments. '
+    'RW314: malformed, with every problem.';
+
+REVOKE ALL ON FUNCTION auth.ensure_permissions(jsonb, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.ensure_permissions(jsonb, boolean) TO rolewright_operator;
+
+-- Sets.
+
+CREATE OR REPLACE FUNCTION unsecure.plan_perm_sets(
+    _perm_sets jsonb,
+    _prune     boolean
+)
+RETURNS TABLE (action text, code text, name text, permission_code text)
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH listed AS (
+        SELECT e.element ->> 'code' AS code, e.element ->> 'name' AS name, e.element ? 'permissions' AS says_permissions
+        FROM jsonb_array_elements(_perm_sets) AS e (element)
+    ), contents AS (
+        SELECT DISTINCT c.code, c.item #>> '{}' AS permission_code FROM unsecure.listed(_perm_sets, 'permissions') AS c
+    )
+    SELECT CASE WHEN s.code IS NULL THEN 'create'
+                WHEN l.name <> s.name THEN 'update'
+                ELSE 'declare' END,
+           l.code, l.name, NULL::text
+    FROM listed l
+    LEFT JOIN auth.perm_set s ON s.code = l.code
+    WHERE s.code IS NULL
+       OR NOT s.is_declared
+       OR l.name <> s.name
+    UNION ALL
+    SELECT 'add', c.code, NULL, c.permission_code
+    FROM contents c
+    WHERE NOT EXISTS (
+        SELECT FROM auth.perm_set s
+        JOIN auth.perm_set_permission p ON p.perm_set_id = s.perm_set_id
+        WHERE s.code = c.code AND p.permission_code = c.permission_code COLLATE "C")
+    UNION ALL
+    SELECT 'remove', l.code, NULL, p.permission_code
+    FROM listed l
+    JOIN auth.perm_set s ON s.code = l.code
+    JOIN auth.perm_set_permission p ON p.perm_set_id = s.perm_set_id
+    WHERE _prune
+      AND l.says_permissions
+      AND NOT EXISTS (SELECT FROM contents c WHERE c.code = l.code AND c.permission_code COLLATE "C" = p.permission_code)
+    UNION ALL
+    SELECT 'delete', s.code, NULL, NULL
+    FROM auth.perm_set s
+    WHERE _prune
+      AND s.is_declared
+      AND NOT EXISTS (SELECT FROM listed l WHERE l.code = s.code);
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_perm_sets(jsonb, boolean) IS 'What auth.ensure_perm_sets would do.';
+
+CREATE OR REPLACE FUNCTION auth.ensure_perm_sets(
+    _perm_sets jsonb,
+    _prune     boolean DEFAULT false
+)
+RETURNS TABLE (action text, object text)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+#variable_conflict use_column
+BEGIN
+    PERFORM unsecure.require_declaration(ARRAY(SELECT unsecure.element_problems(_perm_sets, '{code,name,permissions}')));
+    PERFORM unsecure.require_declaration(ARRAY(
+        SELECT format('set %s: permissions is not an array of codes', to_json(e ->> 'code'))
+        FROM jsonb_array_elements(_perm_sets) AS e
+        WHERE jsonb_typeof(e -> 'permissions') <> 'array'
+           OR jsonb_path_exists(e -> 'permissions', '$[*] ? (@.type() != "string")')
+        UNION ALL
+        SELECT format('set %s: permission %s does not exist', to_json(c.code), c.item)
+        FROM unsecure.listed(_perm_sets, 'permissions') AS c
+        WHERE jsonb_typeof(c.item) = 'string'
+          AND NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = (c.item #>> '{}') COLLATE "C")));
+    IF NOT EXISTS (SELECT FROM unsecure.plan_perm_sets(_perm_sets, _prune)) THEN
+        RETURN;
+    END IF;
+
+    PERFORM unsecure.lock_permission_model();
+    RETURN QUERY
+        WITH plan AS MATERIALIZED (
+            SELECT * FROM unsecure.plan_perm_sets(_perm_sets, _prune)
+        ), doomed AS (
+            SELECT s.perm_set_id FROM plan n JOIN auth.perm_set s ON s.code = n.code WHERE n.action = 'delete'
+        ), unassigned AS (
+            DELETE FROM auth.permission_assignment a
+            USING doomed d
+            WHERE a.perm_set_id = d.perm_set_id
+            RETURNING a.perm_set_id, a.assignment_id
+        ), removed AS (
+            DELETE FROM auth.perm_set_permission p
+            USING auth.perm_set s, plan n
+            WHERE p.perm_set_id = s.perm_set_id
+              AND n.code = s.code
+              AND (n.action = 'delete' OR n.action = 'remove' AND n.permission_code COLLATE "C" = p.permission_code)
+        ), deleted AS (
+            DELETE FROM auth.perm_set s USING doomed d WHERE s.perm_set_id = d.perm_set_id
+        ), written AS (
+            INSERT INTO auth.perm_set AS s (code, name, is_declared)
+            SELECT n.code, coalesce(n.name, n.code), true FROM plan n WHERE n.action IN ('create', 'update', 'declare')
+            ON CONFLICT (code) DO UPDATE
+                SET name        = coalesce((SELECT n.name FROM plan n WHERE n.code = s.code AND n.action IN ('update', 'declare')), s.name),
+                    is_declared = true,
+                    updated_at  = now()
+            RETURNING s.perm_set_id, s.code
+        ), added AS (
+            INSERT INTO auth.perm_set_permission (perm_set_id, permission_code)
+            SELECT coalesce(w.perm_set_id, s.perm_set_id), n.permission_code
+            FROM plan n
+            LEFT JOIN written w ON w.code = n.code
+            LEFT JOIN auth.perm_set s ON s.code = n.code
+            WHERE n.action = 'add'
+        )
+        SELECT n.action, CASE n.action
+                   WHEN 'add'    THEN format('permission %s to set %s', n.permission_code, n.code)
+                   WHEN 'remove' THEN format('permission %s from set %s', n.permission_code, n.code)
+                   ELSE 'set ' || n.code
+               END
+        FROM plan n
+        UNION ALL
+        SELECT 'unassign', format('set %s (assignment %s)', s.code, u.assignment_id)
+        FROM unassigned u
+        JOIN auth.perm_set s ON s.perm_set_id = u.perm_set_id
+        ORDER BY 2;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.ensure_perm_sets(jsonb, boolean) IS
+    'Makes sure that sets exist and hold what is listed: an array of objects with code, name and permissions (an array of codes). '
+    'Returns one row per difference (create, update, declare: it was made by hand, add, and with _prune remove, delete, unassign); none '
+    'when there is none. _prune: permissions that a listed set holds beyond its list are removed, and sets that a call listed once and '
+    'this one does not are deleted with their assignments. RW314: malformed, with every problem.';
+
+REVOKE ALL ON FUNCTION auth.ensure_perm_sets(jsonb, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.ensure_perm_sets(jsonb, boolean) TO rolewright_operator;
+
+REVOKE ALL ON FUNCTION
+    unsecure.element_problems(jsonb, text[]),
+    unsecure.require_declaration(text[]),
+    unsecure.listed(jsonb, text),
+    unsecure.plan_permissions(jsonb, boolean),
+    unsecure.plan_perm_sets(jsonb, boolean)
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/permission/ensure_groups.sql
+-- +goose StatementBegin
+-- Declared groups, with their mappings and assignments. See ensure.sql.
+
+CREATE OR REPLACE FUNCTION unsecure.group_problems(_groups jsonb)
+RETURNS SETOF text
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT format('group %s: %s', to_json(e ->> 'code'), p.problem)
+    FROM jsonb_array_elements(_groups) AS e
+    CROSS JOIN LATERAL (
+        SELECT format('%s is not an array', k) AS problem
+        FROM unnest('{mappings,assignments}'::text[]) AS k
+        WHERE jsonb_typeof(e -> k) <> 'array'
+        UNION ALL
+        SELECT format('tenant %s does not exist', e -> 'tenant')
+        WHERE e ->> 'tenant' IS NOT NULL AND NOT EXISTS (SELECT FROM auth.tenant t WHERE t.code = e ->> 'tenant')
+        UNION ALL
+        SELECT 'type is not internal, external or hybrid' WHERE e ->> 'type' NOT IN ('internal', 'external', 'hybrid')
+    ) AS p
+    UNION ALL
+    SELECT format('group %s: mapping %s: %s', to_json(m.code), m.item, p.problem)
+    FROM unsecure.listed(_groups, 'mappings') AS m
+    CROSS JOIN LATERAL (
+        SELECT 'not an object' AS problem WHERE jsonb_typeof(m.item) <> 'object'
+        UNION ALL
+        SELECT 'provider does not exist'
+        WHERE jsonb_typeof(m.item) = 'object' AND NOT EXISTS (SELECT FROM auth.provider p WHERE p.code = m.item ->> 'provider')
+        UNION ALL
+        SELECT 'says neither group nor role'
+        WHERE jsonb_typeof(m.item) = 'object' AND num_nonnulls(m.item ->> 'group', m.item ->> 'role') = 0
+        UNION ALL
+        SELECT 'unknown key ' || to_json(k)
+        FROM jsonb_object_keys(CASE jsonb_typeof(m.item) WHEN 'object' THEN m.item ELSE '{}' END) AS k
+        WHERE k NOT IN ('provider', 'group', 'role')
+    ) AS p
+    UNION ALL
+    SELECT format('group %s: assignment %s: %s', to_json(a.code), a.item, p.problem)
+    FROM unsecure.listed(_groups, 'assignments') AS a
+    CROSS JOIN LATERAL (
+        SELECT 'not an object' AS problem WHERE jsonb_typeof(a.item) <> 'object'
+        UNION ALL
+        SELECT 'says not exactly one of permission and set'
+        WHERE jsonb_typeof(a.item) = 'object' AND num_nonnulls(a.item ->> 'permission', a.item ->> 'set') <> 1
+        UNION ALL
+        SELECT 'permission does not exist'
+        WHERE a.item ->> 'permission' IS NOT NULL
+          AND NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = (a.item ->> 'permission') COLLATE "C")
+        UNION ALL
+        SELECT 'set does not exist'
+        WHERE a.item ->> 'set' IS NOT NULL AND NOT EXISTS (SELECT FROM auth.perm_set s WHERE s.code = a.item ->> 'set')
+        UNION ALL
+        SELECT 'tenant does not exist'
+        WHERE a.item ->> 'tenant' IS NOT NULL AND NOT EXISTS (SELECT FROM auth.tenant t WHERE t.code = a.item ->> 'tenant')
+        UNION ALL
+        SELECT 'unknown key ' || to_json(k)
+        FROM jsonb_object_keys(CASE jsonb_typeof(a.item) WHEN 'object' THEN a.item ELSE '{}' END) AS k
+        WHERE k NOT IN ('permission', 'set', 'tenant', 'valid_until')
+    ) AS p;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.plan_groups(
+    _groups jsonb,
+    _prune  boolean
+)
+RETURNS TABLE (action text, user_group_id uuid, code text, name text, group_type text, description text, tenant_id uuid)
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH listed AS (
+        SELECT e.code, e.name, e.type, e.description, t.tenant_id
+        FROM jsonb_to_recordset(_groups) AS e (code text, name text, type text, description text, tenant text)
+        LEFT JOIN auth.tenant t ON t.code = e.tenant
+    )
+    SELECT CASE WHEN g.code IS NULL THEN 'create'
+                WHEN g.is_declared
+                     OR (coalesce(l.name, g.name), coalesce(l.type, g.group_type), coalesce(l.description, g.description),
+                         coalesce(l.tenant_id, g.tenant_id))
+                        IS DISTINCT FROM (g.name, g.group_type, g.description, g.tenant_id) THEN 'update'
+                ELSE 'declare' END,
+           g.user_group_id, l.code, l.name, l.type, l.description, l.tenant_id
+    FROM listed l
+    LEFT JOIN auth.user_group g ON g.code = l.code
+    WHERE g.code IS NULL
+       OR NOT g.is_declared
+       OR (coalesce(l.name, g.name), coalesce(l.type, g.group_type), coalesce(l.description, g.description),
+           coalesce(l.tenant_id, g.tenant_id))
+          IS DISTINCT FROM (g.name, g.group_type, g.description, g.tenant_id)
+    UNION ALL
+    SELECT 'delete', g.user_group_id, g.code, NULL, NULL, NULL, NULL
+    FROM auth.user_group g
+    WHERE _prune
+      AND g.is_declared
+      AND NOT EXISTS (SELECT FROM listed l WHERE l.code = g.code);
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.plan_group_mappings(
+    _groups jsonb,
+    _prune  boolean
+)
+RETURNS TABLE (
+    action                text,
+    code                  text,
+    user_group_mapping_id uuid,
+    provider_id           uuid,
+    provider_code         text,
+    external_group_name   text,
+    external_role_name    text
+)
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH listed AS (
+        SELECT DISTINCT m.code, p.provider_id, p.code AS provider_code,
+               m.item ->> 'group' AS external_group_name, m.item ->> 'role' AS external_role_name
+        FROM unsecure.listed(_groups, 'mappings') AS m
+        JOIN auth.provider p ON p.code = m.item ->> 'provider'
+    ), actual AS (
+        SELECT g.code, m.*, p.code AS provider_code
+        FROM auth.user_group g
+        JOIN auth.user_group_mapping m ON m.user_group_id = g.user_group_id
+        JOIN auth.provider p ON p.provider_id = m.provider_id
+    )
+    SELECT 'map', l.code, NULL::uuid, l.provider_id, l.provider_code, l.external_group_name, l.external_role_name
+    FROM listed l
+    WHERE NOT EXISTS (
+        SELECT FROM actual a
+        WHERE (a.code, a.provider_id, a.external_group_name, a.external_role_name)
+              IS NOT DISTINCT FROM (l.code, l.provider_id, l.external_group_name, l.external_role_name))
+    UNION ALL
+    SELECT 'unmap', a.code, a.user_group_mapping_id, a.provider_id, a.provider_code, a.external_group_name, a.external_role_name
+    FROM actual a
+    JOIN jsonb_array_elements(_groups) AS e ON e ->> 'code' = a.code AND e ? 'mappings'
+    WHERE _prune
+      AND NOT EXISTS (
+        SELECT FROM listed l
+        WHERE (a.code, a.provider_id, a.external_group_name, a.external_role_name)
+              IS NOT DISTINCT FROM (l.code, l.provider_id, l.external_group_name, l.external_role_name));
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.plan_group_assignments(
+    _groups jsonb,
+    _prune  boolean
+)
+RETURNS TABLE (
+    action        text,
+    code          text,
+    assignment_id uuid,
+    tenant_id     uuid,
+    tenant_code   text,
+    permission    text,
+    perm_set      text,
+    valid_until   timestamptz
+)
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH listed AS (
+        SELECT DISTINCT a.code, t.tenant_id, t.code AS tenant_code, a.item ->> 'permission' AS permission, a.item ->> 'set' AS perm_set,
+               a.item ? 'valid_until' AS says_end, (a.item ->> 'valid_until')::timestamptz AS valid_until
+        FROM unsecure.listed(_groups, 'assignments') AS a
+        JOIN jsonb_array_elements(_groups) AS e ON e ->> 'code' = a.code
+        LEFT JOIN auth.user_group g ON g.code = a.code
+        -- Without a tenant of its own: the group's, else the default one.
+        LEFT JOIN auth.tenant own ON own.code = coalesce(a.item ->> 'tenant', e ->> 'tenant')
+        JOIN auth.tenant t ON t.tenant_id = coalesce(own.tenant_id, g.tenant_id, unsecure.default_tenant_id())
+    ), actual AS (
+        SELECT g.code, a.assignment_id, a.tenant_id, t.code AS tenant_code, a.permission_code::text AS permission, s.code AS perm_set,
+               a.valid_until
+        FROM auth.permission_assignment a
+        JOIN auth.user_group g ON g.user_group_id = a.user_group_id
+        JOIN auth.tenant t ON t.tenant_id = a.tenant_id
+        LEFT JOIN auth.perm_set s ON s.perm_set_id = a.perm_set_id
+    )
+    SELECT 'assign', l.code, NULL::uuid, l.tenant_id, l.tenant_code, l.permission, l.perm_set, l.valid_until
+    FROM listed l
+    WHERE NOT EXISTS (
+        SELECT FROM actual a
+        WHERE (a.code, a.tenant_id, a.permission, a.perm_set) IS NOT DISTINCT FROM (l.code, l.tenant_id, l.permission, l.perm_set)
+          AND (NOT l.says_end OR a.valid_until IS NOT DISTINCT FROM l.valid_until))
+    UNION ALL
+    SELECT 'unassign', a.code, a.assignment_id, a.tenant_id, a.tenant_code, a.permission, a.perm_set, a.valid_until
+    FROM actual a
+    JOIN jsonb_array_elements(_groups) AS e ON e ->> 'code' = a.code AND e ? 'assignments'
+    WHERE _prune
+      AND NOT EXISTS (
+        SELECT FROM listed l
+        WHERE (a.code, a.tenant_id, a.permission, a.perm_set) IS NOT DISTINCT FROM (l.code, l.tenant_id, l.permission, l.perm_set));
+$function$;
+
+COMMENT ON FUNCTION unsecure.group_problems(jsonb) IS 'What is wrong with the groups of a declaration.';
+COMMENT ON FUNCTION unsecure.plan_groups(jsonb, boolean) IS 'What auth.ensure_groups would do to groups.';
+COMMENT ON FUNCTION unsecure.plan_group_mappings(jsonb, boolean) IS 'What auth.ensure_groups would do to their mappings.';
+COMMENT ON FUNCTION unsecure.plan_group_assignments(jsonb, boolean) IS 'What auth.ensure_groups would do to their assignments.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.group_problems(jsonb),
+    unsecure.plan_groups(jsonb, boolean),
+    unsecure.plan_group_mappings(jsonb, boolean),
+    unsecure.plan_group_assignments(jsonb, boolean)
+FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.ensure_groups(
+    _groups jsonb,
+    _prune  boolean DEFAULT false
+)
+RETURNS TABLE (action text, object text)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+    v_group record;
+BEGIN
+    PERFORM unsecure.require_declaration(ARRAY(
+        SELECT unsecure.element_problems(_groups, '{code,name,type,description,tenant,mappings,assignments}')));
+    PERFORM unsecure.require_declaration(ARRAY(SELECT unsecure.group_problems(_groups)));
+    IF NOT EXISTS (SELECT FROM unsecure.plan_groups(_groups, _prune))
+       AND NOT EXISTS (SELECT FROM unsecure.plan_group_mappings(_groups, _prune))
+       AND NOT EXISTS (SELECT FROM unsecure.plan_group_assignments(_groups, _prune))
+    THEN
+        RETURN;
+    END IF;
+    PERFORM unsecure.lock_permission_model();
+
+    -- A group at a time: a change of its type asks what it would drop, and a deletion takes much with it.
+    FOR v_group IN SELECT * FROM unsecure.plan_groups(_groups, _prune) AS p ORDER BY p.code LOOP
+        CASE v_group.action
+            WHEN 'create' THEN
+                INSERT INTO auth.user_group (code, name, group_type, description, tenant_id, is_declared)
+                VALUES (v_group.code, coalesce(v_group.name, v_group.code), coalesce(v_group.group_type, 'hybrid'),
+                        v_group.description, v_group.tenant_id, true);
+            WHEN 'delete' THEN
+                PERFORM auth.delete_user_group(v_group.user_group_id);
+            ELSE
+                PERFORM auth.update_user_group(v_group.user_group_id, v_group.name, v_group.group_type, v_group.description,
+                                               coalesce(_prune, false));
+                UPDATE auth.user_group g
+                SET is_declared = true, tenant_id = coalesce(v_group.tenant_id, g.tenant_id)
+                WHERE g.user_group_id = v_group.user_group_id;
+        END CASE;
+        action := v_group.action;
+        object := 'group ' || v_group.code;
+        RETURN NEXT;
+    END LOOP;
+
+    RETURN QUERY
+        WITH plan AS MATERIALIZED (
+            SELECT * FROM unsecure.plan_group_mappings(_groups, _prune)
+        ), gone AS (
+            DELETE FROM auth.user_group_mapping m USING plan n WHERE n.action = 'unmap' AND m.user_group_mapping_id = n.user_group_mapping_id
+        ), made AS (
+            INSERT INTO auth.user_group_mapping (user_group_id, provider_id, external_group_name, external_role_name)
+            SELECT g.user_group_id, n.provider_id, n.external_group_name, n.external_role_name
+            FROM plan n
+            JOIN auth.user_group g ON g.code = n.code
+            WHERE n.action = 'map'
+        )
+        SELECT n.action, format('%s of %s %s group %s', concat_ws(', ', 'group ' || to_json(n.external_group_name),
+                                                                   'role ' || to_json(n.external_role_name)),
+                                n.provider_code, CASE n.action WHEN 'map' THEN 'to' ELSE 'from' END, n.code)
+        FROM plan n
+        ORDER BY 2;
+
+    RETURN QUERY
+        WITH plan AS MATERIALIZED (
+            SELECT * FROM unsecure.plan_group_assignments(_groups, _prune)
+        ), gone AS (
+            DELETE FROM auth.permission_assignment a USING plan n WHERE n.action = 'unassign' AND a.assignment_id = n.assignment_id
+        ), made AS MATERIALIZED (
+            SELECT auth.assign_permission(n.permission, n.perm_set, g.user_group_id, NULL, n.tenant_id, n.valid_until)
+            FROM plan n
+            JOIN auth.user_group g ON g.code = n.code
+            WHERE n.action = 'assign'
+        )
+        SELECT n.action, format('%s %s group %s in tenant %s%s', coalesce('set ' || n.perm_set, 'permission ' || n.permission),
+                                CASE n.action WHEN 'assign' THEN 'to' ELSE 'from' END, n.code, n.tenant_code,
+                                CASE n.action WHEN 'assign' THEN ' until ' || n.valid_until END)
+        FROM plan n
+        WHERE (SELECT count(*) FROM made) >= 0 -- so that the assignments are made
+        ORDER BY 2;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.ensure_groups(jsonb, boolean) IS
+    'Makes sure that groups exist with what is listed: an array of objects with code, name, type (hybrid), description, tenant (a code; '
+    'left out: all), mappings (objects with provider, and group or role) and assignments (objects with permission or set, tenant, '
+    'valid_until). Returns one row per difference (create, update, declare: it was made by hand, map, assign, and with _prune unmap, '
+    'unassign, delete); none when there is none. _prune: mappings and assignments that a listed group has beyond its lists go, and groups '
+    'that a call listed once and this one does not, with their members. RW302: a change of type would drop members or mappings (without '
+    '_prune); RW313: an assignment in another tenant than the group''s; RW314: malformed, with every problem.';
+
+REVOKE ALL ON FUNCTION auth.ensure_groups(jsonb, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.ensure_groups(jsonb, boolean) TO rolewright_operator;
 -- +goose StatementEnd
 
 -- +goose Down
 
+DROP FUNCTION auth.ensure_groups;
+DROP FUNCTION unsecure.plan_group_assignments;
+DROP FUNCTION unsecure.plan_group_mappings;
+DROP FUNCTION unsecure.plan_groups;
+DROP FUNCTION unsecure.group_problems;
+DROP FUNCTION auth.ensure_perm_sets;
+DROP FUNCTION unsecure.plan_perm_sets;
+DROP FUNCTION auth.ensure_permissions;
+DROP FUNCTION unsecure.plan_permissions;
+DROP FUNCTION unsecure.listed;
+DROP FUNCTION unsecure.require_declaration;
+DROP FUNCTION unsecure.element_problems;
 DROP FUNCTION auth.explain_permission;
 DROP FUNCTION auth.users_with_permission;
 DROP FUNCTION auth.effective_permissions;
@@ -1900,3 +2544,4 @@ DROP TABLE auth.permission_assignment;
 DROP TABLE auth.perm_set_permission;
 DROP TABLE auth.perm_set;
 DROP TABLE auth.permission;
+DROP FUNCTION unsecure.is_permission_code;

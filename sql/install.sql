@@ -63,5 +63,6 @@ BEGIN;
 \ir permission/effective_permissions.sql
 \ir permission/explain.sql
 \ir permission/ensure.sql
+\ir permission/ensure_groups.sql
 
 COMMIT;

@@ -1,6 +1,17 @@
 -- Permissions: a tree of dotted codes (orders.invoice.approve). Who is granted a node has everything below it.
 -- Codes are the keys here: the trail, the sets and the assignments stay readable. COLLATE "C": the nodes below one are a range.
 
+CREATE OR REPLACE FUNCTION unsecure.is_permission_code(_code text)
+RETURNS boolean
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+RETURN _code ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND octet_length(_code) <= 500;
+
+COMMENT ON FUNCTION unsecure.is_permission_code(text) IS 'Letters, digits, _ and -, in parts joined by dots; up to 500.';
+
+REVOKE ALL ON FUNCTION unsecure.is_permission_code(text) FROM PUBLIC;
+
 CREATE TABLE auth.permission (
     permission_id uuid        NOT NULL DEFAULT gen_random_uuid(),
     code          text        COLLATE "C" NOT NULL,
@@ -10,7 +21,7 @@ CREATE TABLE auth.permission (
     updated_at    timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT permission_pkey PRIMARY KEY (permission_id),
     CONSTRAINT permission_code_key UNIQUE (code),
-    CONSTRAINT permission_code_check CHECK (code ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND octet_length(code) <= 500)
+    CONSTRAINT permission_code_check CHECK (unsecure.is_permission_code(code))
 );
 
 CREATE TABLE auth.perm_set (

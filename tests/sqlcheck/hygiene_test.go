@@ -40,7 +40,9 @@ var rules = []struct{ rule, sql string }{
 
 	{"definers pin their search path, with pg_temp at its end", `
 		SELECT format('%s: %s', f.name, f.proconfig) FROM ours f
-		WHERE f.prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (f.proconfig), false)`},
+		WHERE f.prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (f.proconfig), false)
+		  -- Qualifies every name instead, for its speed; tests/permission attacks it.
+		  AND f.oid <> 'auth.has_permission(uuid, text, uuid)'::regprocedure`},
 
 	{"no other function has another search path", `
 		SELECT format('%s: %s', f.name, s) FROM ours f, unnest(f.proconfig) s
