@@ -9,7 +9,7 @@ const (
 
 // NotFoundError says what was looked for by name and is not there.
 type NotFoundError struct {
-	Kind string // provider, user, identity, group, mapping
+	Kind string // provider, user, identity, group, mapping, tenant, permission, set, assignment
 	Name string
 	Hint string
 }

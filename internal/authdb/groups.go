@@ -3,15 +3,18 @@ package authdb
 import (
 	"context"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// Group is a row of auth.user_group.
+// Group is a row of auth.user_group, with the code of its tenant.
 type Group struct {
 	UserGroupID string    `json:"user_group_id" db:"user_group_id"`
 	Code        string    `json:"code" db:"code"`
 	Name        string    `json:"name" db:"name"`
 	Description *string   `json:"description" db:"description"`
 	GroupType   string    `json:"group_type" db:"group_type"`
+	TenantCode  *string   `json:"tenant_code" db:"tenant_code"` // nil: it counts in all
 	IsActive    bool      `json:"is_active" db:"is_active"`
 	CreatedAt   time.Time `json:"created_at" db:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at" db:"updated_at"`
@@ -19,10 +22,10 @@ type Group struct {
 
 // GroupMember is a manual member.
 type GroupMember struct {
-	UserID     string     `json:"user_id" db:"user_id"`
-	Username   string     `json:"username" db:"username"`
-	ValidUntil *time.Time `json:"valid_until" db:"valid_until"`
-	CreatedAt  time.Time  `json:"created_at" db:"created_at"`
+	UserID     string             `json:"user_id" db:"user_id"`
+	Username   string             `json:"username" db:"username"`
+	ValidUntil pgtype.Timestamptz `json:"valid_until" db:"valid_until"`
+	CreatedAt  time.Time          `json:"created_at" db:"created_at"`
 }
 
 // Mapping is a row of auth.user_group_mapping, with the codes of its group and provider.
@@ -48,6 +51,7 @@ type Unmapped struct {
 type GroupFilter struct {
 	Group  *string // id
 	Type   *string
+	Tenant *string // id: those that count in this tenant alone
 	Active *bool
 	Limit  int // 0: all
 }
@@ -71,13 +75,16 @@ func (db *DB) GroupID(ctx context.Context, code string) (string, error) {
 // Groups lists groups.
 func (db *DB) Groups(ctx context.Context, f GroupFilter) ([]Group, error) {
 	return all[Group](ctx, db, `
-		SELECT user_group_id, code, name, description, group_type, is_active, created_at, updated_at
-		FROM auth.user_group
-		WHERE (@group::uuid IS NULL OR user_group_id = @group)
-		  AND (@type::text IS NULL OR group_type = @type)
-		  AND (@active::boolean IS NULL OR is_active = @active)
-		ORDER BY code LIMIT nullif(@limit::bigint, 0)`,
-		args{"group": f.Group, "type": f.Type, "active": f.Active, "limit": f.Limit})
+		SELECT g.user_group_id, g.code, g.name, g.description, g.group_type, t.code AS tenant_code, g.is_active,
+		       g.created_at, g.updated_at
+		FROM auth.user_group g
+		LEFT JOIN auth.tenant t USING (tenant_id)
+		WHERE (@group::uuid IS NULL OR g.user_group_id = @group)
+		  AND (@type::text IS NULL OR g.group_type = @type)
+		  AND (@tenant::uuid IS NULL OR g.tenant_id = @tenant)
+		  AND (@active::boolean IS NULL OR g.is_active = @active)
+		ORDER BY g.code LIMIT nullif(@limit::bigint, 0)`,
+		args{"group": f.Group, "type": f.Type, "tenant": f.Tenant, "active": f.Active, "limit": f.Limit})
 }
 
 // Group reads one group.
@@ -93,10 +100,10 @@ func (db *DB) GroupMembers(ctx context.Context, id string) ([]GroupMember, error
 		WHERE m.user_group_id = @id ORDER BY lower(u.username)`, args{"id": id})
 }
 
-// CreateUserGroup calls auth.create_user_group.
-func (db *DB) CreateUserGroup(ctx context.Context, code string, s GroupSettings) (string, error) {
+// CreateUserGroup calls auth.create_user_group; with a tenant's id the group counts in that tenant alone.
+func (db *DB) CreateUserGroup(ctx context.Context, code string, s GroupSettings, tenantID *string) (string, error) {
 	return call[string](ctx, db, "create_user_group", args{
-		"code": code, "name": s.Name, "group_type": s.GroupType, "description": s.Description})
+		"code": code, "name": s.Name, "group_type": s.GroupType, "description": s.Description, "tenant_id": tenantID})
 }
 
 // UpdateUserGroup calls auth.update_user_group.

@@ -48,8 +48,9 @@ func Execute(ctx context.Context, arguments []string, in io.Reader, out, errOut 
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "rolewright",
-		Short: "Keeps PostgreSQL users, identities and groups in step with the directories that they come from",
-		Long: `Rolewright keeps PostgreSQL users, identities and groups in step with the directories that they come from.
+		Short: "Keeps PostgreSQL users, identities and groups in step with the directories that they come from, and says who may do what",
+		Long: `Rolewright keeps PostgreSQL users, identities and groups in step with the directories that they come from, and says who
+may do what: permissions are assigned to groups or users, and explain tells why somebody has one.
 
 The database is that of --database-url, else of DATABASE_URL, else of libpq's PG* variables.
 Results go to stdout, notices and progress to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.`,
@@ -78,6 +79,10 @@ Results go to stdout, notices and progress to stderr. Exit codes: 0 done, 1 fail
 		a.identityCommand(),
 		a.groupCommand(),
 		a.mappingCommand(),
+		a.tenantCommand(),
+		a.permissionCommand(),
+		a.setCommand(),
+		a.explainCommand(),
 		a.auditCommand(),
 	)
 	a.markRunning(root)

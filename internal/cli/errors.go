@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,10 +33,16 @@ func (e *badFeedError) Error() string {
 	return fmt.Sprintf("the feed was refused, nothing was changed; bad elements: %d\n%s", e.problems.Total, e.problems)
 }
 
+// errNo is no for an answer, which has been printed: the exit code says it too.
+var errNo = errors.New("no")
+
 // report prints an error for people and returns the exit code.
 func report(w io.Writer, err error) int {
 	if err == nil {
 		return exitDone
+	}
+	if errors.Is(err, errNo) {
+		return exitFailed
 	}
 	message, detail, hint, sqlstate := err.Error(), "", "", ""
 	var refused *pgconn.PgError
@@ -51,7 +58,7 @@ func report(w io.Writer, err error) int {
 		message = strings.Replace(message, refused.Error(), refused.Message, 1)
 		detail, hint, sqlstate = refused.Detail, refused.Hint, refused.Code
 		if hint == "" {
-			hint = hints[sqlstate]
+			hint = cmp.Or(hints[sqlstate], hints[refused.ConstraintName])
 		}
 	case errors.As(err, &missing):
 		hint = missing.Hint
@@ -74,11 +81,14 @@ func report(w io.Writer, err error) int {
 	return exitFailed
 }
 
-// What PostgreSQL's own errors mean here.
+// What PostgreSQL's own errors mean here, by SQLSTATE or by constraint.
 var hints = map[string]string{
 	"3F000": notInstalled, // schema
 	"42P01": notInstalled, // table
-	"42501": "Members of rolewright_operator may change users, identities and groups; rolewright_auditor may read them.",
+	"42501": "Members of rolewright_operator may change users, identities, groups and permissions; rolewright_auditor may read them.",
+
+	"permission_code_check": "A code is letters, digits, _ and -, in parts joined by dots: orders.invoice.approve. It has at most 500 bytes.",
+	"tenant_code_check":     "A code is letters, digits, _, - and dots, begins with a letter or digit, and has at most 100 characters.",
 }
 
 const notInstalled = "Is Rolewright installed in this database, and up to date? rolewright migrate status tells, rolewright migrate up installs it."

@@ -29,8 +29,12 @@ func (a *app) groupList() *cobra.Command {
 		Use: "list", Short: "List groups", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			groups, err := read(cmd.Context(), a, func(db *authdb.DB) ([]authdb.Group, error) {
+				tenant, err := resolve(cmd, db, "tenant", (*authdb.DB).TenantID)
+				if err != nil {
+					return nil, err
+				}
 				return db.Groups(cmd.Context(), authdb.GroupFilter{
-					Type: given(cmd, "type", &kind), Active: given(cmd, "active", &active), Limit: oneMore(limit),
+					Type: given(cmd, "type", &kind), Tenant: tenant, Active: given(cmd, "active", &active), Limit: oneMore(limit),
 				})
 			})
 			if err != nil {
@@ -41,15 +45,24 @@ func (a *app) groupList() *cobra.Command {
 				col{"CODE", func(g authdb.Group) string { return g.Code }},
 				col{"NAME", func(g authdb.Group) string { return g.Name }},
 				col{"TYPE", func(g authdb.Group) string { return g.GroupType }},
+				col{"TENANT", tenantOfGroup},
 				col{"ACTIVE", func(g authdb.Group) string { return yesNo(g.IsActive) }},
 				col{"DESCRIPTION", func(g authdb.Group) string { return textOf(g.Description) }},
 			)
 		},
 	}
 	cmd.Flags().StringVar(&kind, "type", "", "only those of this `TYPE`: internal, external or hybrid")
+	cmd.Flags().String("tenant", "", "only those that count in the tenant of this `CODE` alone")
 	cmd.Flags().BoolVar(&active, "active", true, "only those that are, with =false those that are not")
 	limitFlag(cmd, &limit)
 	return cmd
+}
+
+func tenantOfGroup(g authdb.Group) string {
+	if g.TenantCode == nil {
+		return "(all)"
+	}
+	return *g.TenantCode
 }
 
 func (a *app) groupShow() *cobra.Command {
@@ -87,6 +100,7 @@ func (a *app) groupShow() *cobra.Command {
 				field{"name", g.Name},
 				field{"id", g.UserGroupID},
 				field{"type", g.GroupType},
+				field{"tenant", tenantOfGroup(g.Group)},
 				field{"description", textOf(g.Description)},
 				field{"active", yesNo(g.IsActive)},
 				field{"created", timeOf(g.CreatedAt)},
@@ -116,12 +130,7 @@ func writeMembers(a *app, members []authdb.GroupMember) error {
 	return writeTable(a.out, members,
 		col{"USER", func(m authdb.GroupMember) string { return m.Username }},
 		col{"SINCE", func(m authdb.GroupMember) string { return timeOf(m.CreatedAt) }},
-		col{"UNTIL", func(m authdb.GroupMember) string {
-			if m.ValidUntil == nil {
-				return "for good"
-			}
-			return timeOf(*m.ValidUntil)
-		}},
+		col{"UNTIL", func(m authdb.GroupMember) string { return untilOf(m.ValidUntil) }},
 	)
 }
 
@@ -140,11 +149,16 @@ func groupSettings(cmd *cobra.Command) func() authdb.GroupSettings {
 func (a *app) groupCreate() *cobra.Command {
 	cmd := &cobra.Command{Use: "create CODE", Short: "Create a group", Args: cobra.ExactArgs(1)}
 	settings := groupSettings(cmd)
+	cmd.Flags().String("tenant", "", "`CODE` of the tenant that it gives permissions in; not given: all")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		return a.change(cmd.Context(), func(db *authdb.DB) (outcome, error) {
 			s := settings()
 			s.Name = cmp.Or(s.Name, &names[0])
-			id, err := db.CreateUserGroup(cmd.Context(), names[0], s)
+			tenant, err := resolve(cmd, db, "tenant", (*authdb.DB).TenantID)
+			if err != nil {
+				return outcome{}, err
+			}
+			id, err := db.CreateUserGroup(cmd.Context(), names[0], s, tenant)
 			return outcome{"group", names[0], id, "created", true}, err
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/mattn/go-runewidth"
 )
 
@@ -138,6 +139,17 @@ func timeOrNever(t *time.Time) string {
 		return "never"
 	}
 	return timeOf(*t)
+}
+
+// untilOf is when something ends, or ended.
+func untilOf(end pgtype.Timestamptz) string {
+	switch {
+	case !end.Valid || end.InfinityModifier == pgtype.Infinity:
+		return "for good"
+	case end.InfinityModifier == pgtype.NegativeInfinity:
+		return "-infinity"
+	}
+	return timeOf(end.Time)
 }
 
 // namesOf tells unknown names from none.
