@@ -54,12 +54,11 @@ func TestADisabledTenantIsOneWithoutPermissions(t *testing.T) {
 	w.exec(t, `SELECT auth.enable_tenant(@acme); SELECT auth.disable_tenant(NULL)`)
 	w.in(t, "acme", "orders.read", true)
 	w.in(t, "default", "orders.read", false)
-	for sql, want := range map[string]string{
-		`SELECT auth.disable_tenant(@default)`: "false", `SELECT auth.enable_tenant(@default)`: "true",
-		`SELECT auth.enable_tenant(@acme)`: "false",
+	for _, c := range [][2]string{
+		{`SELECT auth.disable_tenant(@default)`, "false"}, {`SELECT auth.enable_tenant(@default)`, "true"}, {`SELECT auth.enable_tenant(@acme)`, "false"},
 	} {
-		if got := w.one(t, sql); got != want {
-			t.Errorf("%s: %s, want %s", sql, got, want)
+		if got := w.one(t, c[0]); got != c[1] {
+			t.Errorf("%s: %s, want %s", c[0], got, c[1])
 		}
 	}
 }
