@@ -253,21 +253,38 @@ RETURN _code = _node OR starts_with(_code, _node || '.');
 
 COMMENT ON FUNCTION unsecure.is_at_or_below(text, text) IS 'Whether a permission is this node of the tree, or below it.';
 
+CREATE OR REPLACE FUNCTION unsecure.nodes_above(_codes text[])
+RETURNS TABLE (code text)
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+AS $function$
+    SELECT DISTINCT array_to_string(v.parts[1:n], '.')
+    FROM unnest(_codes) AS c
+    CROSS JOIN LATERAL (SELECT string_to_array(c, '.') AS parts) AS v
+    CROSS JOIN LATERAL generate_series(1, cardinality(v.parts)) AS n;
+$function$;
+
+COMMENT ON FUNCTION unsecure.nodes_above(text[]) IS 'Permissions with the nodes above them: whoever is granted one of these has something of them.';
+
 -- What groups give: an assignment, unrolled over its set and over the tree. Ends are for the reader to judge.
 CREATE VIEW unsecure.group_permission AS
-SELECT a.tenant_id, a.user_group_id, p.code AS permission_code, a.valid_until
-FROM auth.permission_assignment a
+SELECT a.tenant_id, a.user_group_id, a.node_code, p.code AS permission_code, a.valid_until
+FROM (
+    SELECT n.tenant_id, n.user_group_id, n.permission_code AS node_code, n.valid_until
+    FROM auth.permission_assignment n
+    WHERE n.permission_code IS NOT NULL
+    UNION ALL
+    SELECT n.tenant_id, n.user_group_id, s.permission_code, n.valid_until
+    FROM auth.permission_assignment n
+    JOIN auth.perm_set_permission s ON s.perm_set_id = n.perm_set_id
+) AS a
 JOIN auth.tenant t ON t.tenant_id = a.tenant_id
 JOIN auth.user_group g ON g.user_group_id = a.user_group_id
-CROSS JOIN LATERAL (
-    SELECT a.permission_code AS code WHERE a.permission_code IS NOT NULL
-    UNION ALL
-    SELECT s.permission_code FROM auth.perm_set_permission s WHERE s.perm_set_id = a.perm_set_id
-) AS node
 -- The range is for the index: it holds the node, what is below it, and some that only begin alike.
 JOIN auth.permission p
-    ON p.code >= node.code AND p.code < node.code || '/'
-   AND unsecure.is_at_or_below(p.code, node.code)
+    ON p.code >= a.node_code AND p.code < a.node_code || '/'
+   AND unsecure.is_at_or_below(p.code, a.node_code)
 WHERE t.is_active
   AND g.is_active
   AND (g.tenant_id IS NULL OR g.tenant_id = a.tenant_id);
@@ -303,6 +320,7 @@ AS $function$
 DECLARE
     v_tenants uuid[];
     v_codes   text[];
+    v_nodes   text[];
 BEGIN
     IF _user_group_ids = '{}' THEN
         RETURN;
@@ -316,6 +334,7 @@ BEGIN
         UNION
         SELECT p.tenant_id, p.permission_code FROM unsecure.group_permission p WHERE p.user_group_id = ANY (_user_group_ids)
     ) AS c;
+    v_nodes := ARRAY(SELECT n.code FROM unsecure.nodes_above(v_codes) AS n);
 
     WITH affected AS MATERIALIZED (
         SELECT a.tenant_id, a.permission_code COLLATE "C" AS permission_code
@@ -325,7 +344,10 @@ BEGIN
                CASE WHEN bool_and(p.valid_until IS NOT NULL) THEN max(p.valid_until) END AS valid_until
         FROM unsecure.group_permission p
         JOIN unsecure.group_way w ON w.user_group_id = p.user_group_id
+        -- Of all that the tenants' groups have, the nodes at or above the affected permissions.
         WHERE p.tenant_id = ANY (v_tenants)
+          AND p.node_code = ANY (v_nodes)
+          AND p.permission_code = ANY (v_codes)
         GROUP BY p.tenant_id, p.permission_code, w.way, w.mapping_no, p.user_group_id
     ), desired AS MATERIALIZED (
         SELECT a.tenant_id, a.permission_code,
@@ -362,6 +384,7 @@ COMMENT ON FUNCTION unsecure.refresh_permission_cache(uuid[]) IS
 REVOKE ALL ON FUNCTION
     unsecure.lock_permission_model(),
     unsecure.is_at_or_below(text, text),
+    unsecure.nodes_above(text[]),
     unsecure.refresh_permission_cache(uuid[])
 FROM PUBLIC;
 -- +goose StatementEnd
@@ -427,13 +450,10 @@ BEGIN
     PERFORM unsecure.refresh_permission_cache(ARRAY(
         -- Who is assigned the code or a node above it, by itself or in a set; and who had it.
         SELECT a.user_group_id
-        FROM (SELECT DISTINCT array_to_string(v.parts[1:n], '.') AS code
-              FROM changed_row c
-              CROSS JOIN LATERAL (SELECT string_to_array(c.code, '.') AS parts) AS v
-              CROSS JOIN LATERAL generate_series(1, cardinality(v.parts)) AS n) AS node
+        FROM unsecure.nodes_above(ARRAY(SELECT c.code FROM changed_row c)) AS node
         JOIN auth.permission_assignment a
-            ON a.permission_code = node.code
-            OR a.perm_set_id IN (SELECT s.perm_set_id FROM auth.perm_set_permission s WHERE s.permission_code = node.code)
+            ON a.permission_code = node.code COLLATE "C"
+            OR a.perm_set_id IN (SELECT s.perm_set_id FROM auth.perm_set_permission s WHERE s.permission_code = node.code COLLATE "C")
         WHERE a.user_group_id IS NOT NULL
         UNION
         SELECT unnest(k.user_group_ids)
@@ -1011,7 +1031,6 @@ LANGUAGE plpgsql
 STABLE
 PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-SET jit = off
 AS $function$
 DECLARE
     v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
@@ -1064,7 +1083,9 @@ BEGIN
         END IF;
     END IF;
 
-    PERFORM unsecure.require_permission_code(_permission_code);
+    IF NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C") THEN
+        PERFORM unsecure.require_permission_code(_permission_code);
+    END IF;
     RETURN false;
 END;
 $function$;
@@ -1092,17 +1113,34 @@ STABLE
 PARALLEL SAFE
 SECURITY DEFINER
 AS $function$
+DECLARE
+    v_tenant_id uuid := coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid);
+    v_granted   boolean;
+    v_is_known  boolean;
 BEGIN
-    IF (SELECT w.ways OPERATOR(pg_catalog.?|) i.mapped_ways
-        FROM auth.user_identity i, auth.permission_cache w
-        WHERE i.user_id OPERATOR(pg_catalog.=) _user_id
-          AND i.is_last_used
-          AND w.tenant_id OPERATOR(pg_catalog.=) coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid)
-          AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C")
-    THEN
+    -- Two lookups answer yes.
+    SELECT w.ways OPERATOR(pg_catalog.?|) i.mapped_ways,
+           w.timed_ways IS NULL AND i.mapped_until OPERATOR(pg_catalog.>=) w.newest_mapping
+    INTO v_granted, v_is_known
+    FROM auth.user_identity i, auth.permission_cache w
+    WHERE i.user_id OPERATOR(pg_catalog.=) _user_id
+      AND i.is_last_used
+      AND w.tenant_id OPERATOR(pg_catalog.=) v_tenant_id
+      AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C";
+    IF v_granted THEN
         RETURN true;
     END IF;
-    RETURN unsecure.decide_permission(_user_id, _permission_code, _tenant_id);
+
+    -- And two more answer no, for whoever has nothing but mapped groups.
+    IF v_is_known
+       AND v_granted IS NOT NULL
+       AND NOT EXISTS (SELECT FROM auth.user_group_member m WHERE m.user_id OPERATOR(pg_catalog.=) _user_id)
+       AND NOT EXISTS (SELECT FROM auth.permission_assignment a
+                       WHERE a.user_id OPERATOR(pg_catalog.=) _user_id AND a.tenant_id OPERATOR(pg_catalog.=) v_tenant_id)
+    THEN
+        RETURN false;
+    END IF;
+    RETURN unsecure.decide_permission(_user_id, _permission_code, v_tenant_id);
 END;
 $function$;
 
@@ -1235,9 +1273,7 @@ BEGIN
 
     -- The nodes above it, so that they can be granted.
     INSERT INTO auth.permission (code)
-    SELECT DISTINCT array_to_string(v.parts[1:n], '.')
-    FROM (SELECT string_to_array(_code, '.') AS parts) AS v
-    CROSS JOIN LATERAL generate_series(1, cardinality(v.parts) - 1) AS n
+    SELECT n.code FROM unsecure.nodes_above(ARRAY[_code]) AS n
     ON CONFLICT (code) DO NOTHING;
     RETURN v_permission_id;
 END;
@@ -1889,10 +1925,7 @@ AS $function$
         FROM jsonb_array_elements(_permissions) AS e (element)
     ), needed AS (
         -- A node is listed with what is below it.
-        SELECT DISTINCT array_to_string(v.parts[1:n], '.') AS code
-        FROM listed l
-        CROSS JOIN LATERAL (SELECT string_to_array(l.code, '.') AS parts) AS v
-        CROSS JOIN LATERAL generate_series(1, cardinality(v.parts)) AS n
+        SELECT n.code FROM unsecure.nodes_above(ARRAY(SELECT l.code FROM listed l)) AS n
     )
     SELECT CASE WHEN p.code IS NULL THEN 'create'
                 WHEN l.description <> coalesce(p.description, '') THEN 'update'
@@ -2182,6 +2215,12 @@ AS $function$
         SELECT 'set does not exist'
         WHERE a.item ->> 'set' IS NOT NULL AND NOT EXISTS (SELECT FROM auth.perm_set s WHERE s.code = a.item ->> 'set')
         UNION ALL
+        SELECT format('the group belongs to tenant %s', to_json(own.code))
+        FROM jsonb_array_elements(_groups) AS e
+        LEFT JOIN auth.user_group g ON g.code = a.code
+        JOIN auth.tenant own ON own.code = e ->> 'tenant' OR e ->> 'tenant' IS NULL AND own.tenant_id = g.tenant_id
+        WHERE e ->> 'code' = a.code AND a.item ->> 'tenant' <> own.code
+        UNION ALL
         SELECT 'tenant does not exist'
         WHERE a.item ->> 'tenant' IS NOT NULL AND NOT EXISTS (SELECT FROM auth.tenant t WHERE t.code = a.item ->> 'tenant')
         UNION ALL
@@ -2357,22 +2396,26 @@ BEGIN
     END IF;
     PERFORM unsecure.lock_permission_model();
 
-    -- A group at a time: a change of its type asks what it would drop, and a deletion takes much with it.
+    RETURN QUERY
+        WITH plan AS MATERIALIZED (
+            SELECT * FROM unsecure.plan_groups(_groups, _prune) AS p WHERE p.action = 'create'
+        ), made AS (
+            INSERT INTO auth.user_group (code, name, group_type, description, tenant_id, is_declared)
+            SELECT n.code, coalesce(n.name, n.code), coalesce(n.group_type, 'hybrid'), n.description, n.tenant_id, true FROM plan n
+        )
+        SELECT n.action, 'group ' || n.code FROM plan n ORDER BY 2;
+
+    -- One at a time: a change of type asks what it would drop, and a deletion takes much with it.
     FOR v_group IN SELECT * FROM unsecure.plan_groups(_groups, _prune) AS p ORDER BY p.code LOOP
-        CASE v_group.action
-            WHEN 'create' THEN
-                INSERT INTO auth.user_group (code, name, group_type, description, tenant_id, is_declared)
-                VALUES (v_group.code, coalesce(v_group.name, v_group.code), coalesce(v_group.group_type, 'hybrid'),
-                        v_group.description, v_group.tenant_id, true);
-            WHEN 'delete' THEN
-                PERFORM auth.delete_user_group(v_group.user_group_id);
-            ELSE
-                PERFORM auth.update_user_group(v_group.user_group_id, v_group.name, v_group.group_type, v_group.description,
-                                               coalesce(_prune, false));
-                UPDATE auth.user_group g
-                SET is_declared = true, tenant_id = coalesce(v_group.tenant_id, g.tenant_id)
-                WHERE g.user_group_id = v_group.user_group_id;
-        END CASE;
+        IF v_group.action = 'delete' THEN
+            PERFORM auth.delete_user_group(v_group.user_group_id);
+        ELSE
+            PERFORM auth.update_user_group(v_group.user_group_id, v_group.name, v_group.group_type, v_group.description,
+                                           coalesce(_prune, false));
+            UPDATE auth.user_group g
+            SET is_declared = true, tenant_id = coalesce(v_group.tenant_id, g.tenant_id)
+            WHERE g.user_group_id = v_group.user_group_id;
+        END IF;
         action := v_group.action;
         object := 'group ' || v_group.code;
         RETURN NEXT;
@@ -2401,17 +2444,20 @@ BEGIN
             SELECT * FROM unsecure.plan_group_assignments(_groups, _prune)
         ), gone AS (
             DELETE FROM auth.permission_assignment a USING plan n WHERE n.action = 'unassign' AND a.assignment_id = n.assignment_id
-        ), made AS MATERIALIZED (
-            SELECT auth.assign_permission(n.permission, n.perm_set, g.user_group_id, NULL, n.tenant_id, n.valid_until)
+        ), made AS (
+            INSERT INTO auth.permission_assignment (tenant_id, user_group_id, permission_code, perm_set_id, valid_until)
+            SELECT n.tenant_id, g.user_group_id, n.permission, s.perm_set_id, n.valid_until
             FROM plan n
             JOIN auth.user_group g ON g.code = n.code
+            LEFT JOIN auth.perm_set s ON s.code = n.perm_set
             WHERE n.action = 'assign'
+            ON CONFLICT (tenant_id, (coalesce(user_group_id, user_id)), (coalesce(perm_set_id::text, permission_code))) DO UPDATE
+                SET valid_until = excluded.valid_until
         )
         SELECT n.action, format('%s %s group %s in tenant %s%s', coalesce('set ' || n.perm_set, 'permission ' || n.permission),
                                 CASE n.action WHEN 'assign' THEN 'to' ELSE 'from' END, n.code, n.tenant_code,
                                 CASE n.action WHEN 'assign' THEN ' until ' || n.valid_until END)
         FROM plan n
-        WHERE (SELECT count(*) FROM made) >= 0 -- so that the assignments are made
         ORDER BY 2;
 END;
 $function$;
@@ -2422,7 +2468,7 @@ COMMENT ON FUNCTION auth.ensure_groups(jsonb, boolean) IS
     'valid_until). Returns one row per difference (create, update, declare: it was made by hand, map, assign, and with _prune unmap, '
     'unassign, delete); none when there is none. _prune: mappings and assignments that a listed group has beyond its lists go, and groups '
     'that a call listed once and this one does not, with their members. RW302: a change of type would drop members or mappings (without '
-    '_prune); RW313: an assignment in another tenant than the group''s; RW314: malformed, with every problem.';
+    '_prune); RW314: malformed, with every problem.';
 
 REVOKE ALL ON FUNCTION auth.ensure_groups(jsonb, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.ensure_groups(jsonb, boolean) TO rolewright_operator;
@@ -2520,6 +2566,7 @@ DROP FUNCTION unsecure.permission_model_changing;
 DROP FUNCTION unsecure.refresh_permission_cache;
 DROP VIEW unsecure.group_way;
 DROP VIEW unsecure.group_permission;
+DROP FUNCTION unsecure.nodes_above;
 DROP FUNCTION unsecure.is_at_or_below;
 DROP FUNCTION unsecure.lock_permission_model;
 DROP TABLE unsecure.permission_model;

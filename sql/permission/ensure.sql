@@ -83,10 +83,7 @@ AS $function$
         FROM jsonb_array_elements(_permissions) AS e (element)
     ), needed AS (
         -- A node is listed with what is below it.
-        SELECT DISTINCT array_to_string(v.parts[1:n], '.') AS code
-        FROM listed l
-        CROSS JOIN LATERAL (SELECT string_to_array(l.code, '.') AS parts) AS v
-        CROSS JOIN LATERAL generate_series(1, cardinality(v.parts)) AS n
+        SELECT n.code FROM unsecure.nodes_above(ARRAY(SELECT l.code FROM listed l)) AS n
     )
     SELECT CASE WHEN p.code IS NULL THEN 'create'
                 WHEN l.description <> coalesce(p.description, '') THEN 'update'

@@ -49,6 +49,12 @@ AS $function$
         SELECT 'set does not exist'
         WHERE a.item ->> 'set' IS NOT NULL AND NOT EXISTS (SELECT FROM auth.perm_set s WHERE s.code = a.item ->> 'set')
         UNION ALL
+        SELECT format('the group belongs to tenant %s', to_json(own.code))
+        FROM jsonb_array_elements(_groups) AS e
+        LEFT JOIN auth.user_group g ON g.code = a.code
+        JOIN auth.tenant own ON own.code = e ->> 'tenant' OR e ->> 'tenant' IS NULL AND own.tenant_id = g.tenant_id
+        WHERE e ->> 'code' = a.code AND a.item ->> 'tenant' <> own.code
+        UNION ALL
         SELECT 'tenant does not exist'
         WHERE a.item ->> 'tenant' IS NOT NULL AND NOT EXISTS (SELECT FROM auth.tenant t WHERE t.code = a.item ->> 'tenant')
         UNION ALL
@@ -224,22 +230,26 @@ BEGIN
     END IF;
     PERFORM unsecure.lock_permission_model();
 
-    -- A group at a time: a change of its type asks what it would drop, and a deletion takes much with it.
+    RETURN QUERY
+        WITH plan AS MATERIALIZED (
+            SELECT * FROM unsecure.plan_groups(_groups, _prune) AS p WHERE p.action = 'create'
+        ), made AS (
+            INSERT INTO auth.user_group (code, name, group_type, description, tenant_id, is_declared)
+            SELECT n.code, coalesce(n.name, n.code), coalesce(n.group_type, 'hybrid'), n.description, n.tenant_id, true FROM plan n
+        )
+        SELECT n.action, 'group ' || n.code FROM plan n ORDER BY 2;
+
+    -- One at a time: a change of type asks what it would drop, and a deletion takes much with it.
     FOR v_group IN SELECT * FROM unsecure.plan_groups(_groups, _prune) AS p ORDER BY p.code LOOP
-        CASE v_group.action
-            WHEN 'create' THEN
-                INSERT INTO auth.user_group (code, name, group_type, description, tenant_id, is_declared)
-                VALUES (v_group.code, coalesce(v_group.name, v_group.code), coalesce(v_group.group_type, 'hybrid'),
-                        v_group.description, v_group.tenant_id, true);
-            WHEN 'delete' THEN
-                PERFORM auth.delete_user_group(v_group.user_group_id);
-            ELSE
-                PERFORM auth.update_user_group(v_group.user_group_id, v_group.name, v_group.group_type, v_group.description,
-                                               coalesce(_prune, false));
-                UPDATE auth.user_group g
-                SET is_declared = true, tenant_id = coalesce(v_group.tenant_id, g.tenant_id)
-                WHERE g.user_group_id = v_group.user_group_id;
-        END CASE;
+        IF v_group.action = 'delete' THEN
+            PERFORM auth.delete_user_group(v_group.user_group_id);
+        ELSE
+            PERFORM auth.update_user_group(v_group.user_group_id, v_group.name, v_group.group_type, v_group.description,
+                                           coalesce(_prune, false));
+            UPDATE auth.user_group g
+            SET is_declared = true, tenant_id = coalesce(v_group.tenant_id, g.tenant_id)
+            WHERE g.user_group_id = v_group.user_group_id;
+        END IF;
         action := v_group.action;
         object := 'group ' || v_group.code;
         RETURN NEXT;
@@ -268,17 +278,20 @@ BEGIN
             SELECT * FROM unsecure.plan_group_assignments(_groups, _prune)
         ), gone AS (
             DELETE FROM auth.permission_assignment a USING plan n WHERE n.action = 'unassign' AND a.assignment_id = n.assignment_id
-        ), made AS MATERIALIZED (
-            SELECT auth.assign_permission(n.permission, n.perm_set, g.user_group_id, NULL, n.tenant_id, n.valid_until)
+        ), made AS (
+            INSERT INTO auth.permission_assignment (tenant_id, user_group_id, permission_code, perm_set_id, valid_until)
+            SELECT n.tenant_id, g.user_group_id, n.permission, s.perm_set_id, n.valid_until
             FROM plan n
             JOIN auth.user_group g ON g.code = n.code
+            LEFT JOIN auth.perm_set s ON s.code = n.perm_set
             WHERE n.action = 'assign'
+            ON CONFLICT (tenant_id, (coalesce(user_group_id, user_id)), (coalesce(perm_set_id::text, permission_code))) DO UPDATE
+                SET valid_until = excluded.valid_until
         )
         SELECT n.action, format('%s %s group %s in tenant %s%s', coalesce('set ' || n.perm_set, 'permission ' || n.permission),
                                 CASE n.action WHEN 'assign' THEN 'to' ELSE 'from' END, n.code, n.tenant_code,
                                 CASE n.action WHEN 'assign' THEN ' until ' || n.valid_until END)
         FROM plan n
-        WHERE (SELECT count(*) FROM made) >= 0 -- so that the assignments are made
         ORDER BY 2;
 END;
 $function$;
@@ -289,7 +302,7 @@ COMMENT ON FUNCTION auth.ensure_groups(jsonb, boolean) IS
     'valid_until). Returns one row per difference (create, update, declare: it was made by hand, map, assign, and with _prune unmap, '
     'unassign, delete); none when there is none. _prune: mappings and assignments that a listed group has beyond its lists go, and groups '
     'that a call listed once and this one does not, with their members. RW302: a change of type would drop members or mappings (without '
-    '_prune); RW313: an assignment in another tenant than the group''s; RW314: malformed, with every problem.';
+    '_prune); RW314: malformed, with every problem.';
 
 REVOKE ALL ON FUNCTION auth.ensure_groups(jsonb, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.ensure_groups(jsonb, boolean) TO rolewright_operator;

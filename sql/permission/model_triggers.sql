@@ -57,13 +57,10 @@ BEGIN
     PERFORM unsecure.refresh_permission_cache(ARRAY(
         -- Who is assigned the code or a node above it, by itself or in a set; and who had it.
         SELECT a.user_group_id
-        FROM (SELECT DISTINCT array_to_string(v.parts[1:n], '.') AS code
-              FROM changed_row c
-              CROSS JOIN LATERAL (SELECT string_to_array(c.code, '.') AS parts) AS v
-              CROSS JOIN LATERAL generate_series(1, cardinality(v.parts)) AS n) AS node
+        FROM unsecure.nodes_above(ARRAY(SELECT c.code FROM changed_row c)) AS node
         JOIN auth.permission_assignment a
-            ON a.permission_code = node.code
-            OR a.perm_set_id IN (SELECT s.perm_set_id FROM auth.perm_set_permission s WHERE s.permission_code = node.code)
+            ON a.permission_code = node.code COLLATE "C"
+            OR a.perm_set_id IN (SELECT s.perm_set_id FROM auth.perm_set_permission s WHERE s.permission_code = node.code COLLATE "C")
         WHERE a.user_group_id IS NOT NULL
         UNION
         SELECT unnest(k.user_group_ids)

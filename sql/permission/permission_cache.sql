@@ -77,21 +77,38 @@ RETURN _code = _node OR starts_with(_code, _node || '.');
 
 COMMENT ON FUNCTION unsecure.is_at_or_below(text, text) IS 'Whether a permission is this node of the tree, or below it.';
 
+CREATE OR REPLACE FUNCTION unsecure.nodes_above(_codes text[])
+RETURNS TABLE (code text)
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+AS $function$
+    SELECT DISTINCT array_to_string(v.parts[1:n], '.')
+    FROM unnest(_codes) AS c
+    CROSS JOIN LATERAL (SELECT string_to_array(c, '.') AS parts) AS v
+    CROSS JOIN LATERAL generate_series(1, cardinality(v.parts)) AS n;
+$function$;
+
+COMMENT ON FUNCTION unsecure.nodes_above(text[]) IS 'Permissions with the nodes above them: whoever is granted one of these has something of them.';
+
 -- What groups give: an assignment, unrolled over its set and over the tree. Ends are for the reader to judge.
 CREATE VIEW unsecure.group_permission AS
-SELECT a.tenant_id, a.user_group_id, p.code AS permission_code, a.valid_until
-FROM auth.permission_assignment a
+SELECT a.tenant_id, a.user_group_id, a.node_code, p.code AS permission_code, a.valid_until
+FROM (
+    SELECT n.tenant_id, n.user_group_id, n.permission_code AS node_code, n.valid_until
+    FROM auth.permission_assignment n
+    WHERE n.permission_code IS NOT NULL
+    UNION ALL
+    SELECT n.tenant_id, n.user_group_id, s.permission_code, n.valid_until
+    FROM auth.permission_assignment n
+    JOIN auth.perm_set_permission s ON s.perm_set_id = n.perm_set_id
+) AS a
 JOIN auth.tenant t ON t.tenant_id = a.tenant_id
 JOIN auth.user_group g ON g.user_group_id = a.user_group_id
-CROSS JOIN LATERAL (
-    SELECT a.permission_code AS code WHERE a.permission_code IS NOT NULL
-    UNION ALL
-    SELECT s.permission_code FROM auth.perm_set_permission s WHERE s.perm_set_id = a.perm_set_id
-) AS node
 -- The range is for the index: it holds the node, what is below it, and some that only begin alike.
 JOIN auth.permission p
-    ON p.code >= node.code AND p.code < node.code || '/'
-   AND unsecure.is_at_or_below(p.code, node.code)
+    ON p.code >= a.node_code AND p.code < a.node_code || '/'
+   AND unsecure.is_at_or_below(p.code, a.node_code)
 WHERE t.is_active
   AND g.is_active
   AND (g.tenant_id IS NULL OR g.tenant_id = a.tenant_id);
@@ -127,6 +144,7 @@ AS $function$
 DECLARE
     v_tenants uuid[];
     v_codes   text[];
+    v_nodes   text[];
 BEGIN
     IF _user_group_ids = '{}' THEN
         RETURN;
@@ -140,6 +158,7 @@ BEGIN
         UNION
         SELECT p.tenant_id, p.permission_code FROM unsecure.group_permission p WHERE p.user_group_id = ANY (_user_group_ids)
     ) AS c;
+    v_nodes := ARRAY(SELECT n.code FROM unsecure.nodes_above(v_codes) AS n);
 
     WITH affected AS MATERIALIZED (
         SELECT a.tenant_id, a.permission_code COLLATE "C" AS permission_code
@@ -149,7 +168,10 @@ BEGIN
                CASE WHEN bool_and(p.valid_until IS NOT NULL) THEN max(p.valid_until) END AS valid_until
         FROM unsecure.group_permission p
         JOIN unsecure.group_way w ON w.user_group_id = p.user_group_id
+        -- Of all that the tenants' groups have, the nodes at or above the affected permissions.
         WHERE p.tenant_id = ANY (v_tenants)
+          AND p.node_code = ANY (v_nodes)
+          AND p.permission_code = ANY (v_codes)
         GROUP BY p.tenant_id, p.permission_code, w.way, w.mapping_no, p.user_group_id
     ), desired AS MATERIALIZED (
         SELECT a.tenant_id, a.permission_code,
@@ -186,5 +208,6 @@ COMMENT ON FUNCTION unsecure.refresh_permission_cache(uuid[]) IS
 REVOKE ALL ON FUNCTION
     unsecure.lock_permission_model(),
     unsecure.is_at_or_below(text, text),
+    unsecure.nodes_above(text[]),
     unsecure.refresh_permission_cache(uuid[])
 FROM PUBLIC;

@@ -42,9 +42,7 @@ BEGIN
 
     -- The nodes above it, so that they can be granted.
     INSERT INTO auth.permission (code)
-    SELECT DISTINCT array_to_string(v.parts[1:n], '.')
-    FROM (SELECT string_to_array(_code, '.') AS parts) AS v
-    CROSS JOIN LATERAL generate_series(1, cardinality(v.parts) - 1) AS n
+    SELECT n.code FROM unsecure.nodes_above(ARRAY[_code]) AS n
     ON CONFLICT (code) DO NOTHING;
     RETURN v_permission_id;
 END;
