@@ -445,20 +445,26 @@ LANGUAGE plpgsql
 VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $function$
+DECLARE
+    v_codes text[] := ARRAY(SELECT c.code FROM changed_row c);
+    v_nodes text[] := ARRAY(SELECT n.code FROM unsecure.nodes_above(v_codes) AS n);
 BEGIN
     PERFORM unsecure.refresh_permission_cache(ARRAY(
-        -- Who is assigned the code or a node above it, by itself or in a set; and who had it.
+        -- Who is assigned one of them or a node above it, by itself or in a set; and who had it.
         SELECT a.user_group_id
-        FROM unsecure.nodes_above(ARRAY(SELECT c.code FROM changed_row c)) AS node
-        JOIN auth.permission_assignment a
-            ON a.permission_code = node.code COLLATE "C"
-            OR a.perm_set_id IN (SELECT s.perm_set_id FROM auth.perm_set_permission s WHERE s.permission_code = node.code COLLATE "C")
-        WHERE a.user_group_id IS NOT NULL
+        FROM auth.permission_assignment a
+        WHERE a.permission_code = ANY (v_nodes) AND a.user_group_id IS NOT NULL
+        UNION
+        SELECT a.user_group_id
+        FROM auth.perm_set_permission s
+        JOIN auth.permission_assignment a ON a.perm_set_id = s.perm_set_id
+        WHERE s.permission_code = ANY (v_nodes) AND a.user_group_id IS NOT NULL
         UNION
         SELECT unnest(k.user_group_ids)
-        FROM changed_row c
-        JOIN auth.permission_cache k ON k.permission_code = c.code));
+        FROM auth.permission_cache k
+        WHERE k.permission_code = ANY (v_codes)));
     RETURN NULL;
 END;
 $function$;
@@ -515,6 +521,10 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     PERFORM unsecure.lock_permission_model();
+    -- RESTART IDENTITY gives numbers out again that identities know.
+    IF TG_TABLE_NAME = 'user_group_mapping' THEN
+        UPDATE auth.user_identity SET mapped_ways = NULL WHERE mapped_ways IS NOT NULL;
+    END IF;
     PERFORM unsecure.refresh_permission_cache(ARRAY(
         SELECT g.user_group_id FROM auth.user_group g
         UNION
@@ -559,7 +569,7 @@ COMMENT ON FUNCTION unsecure.user_group_changed() IS 'Statement trigger: refresh
 COMMENT ON FUNCTION unsecure.provider_changed() IS 'Row trigger: refreshes what the groups give that have mappings at the provider.';
 COMMENT ON FUNCTION unsecure.tenant_changed() IS 'Row trigger: refreshes what groups give in the tenant.';
 COMMENT ON FUNCTION unsecure.permission_model_truncated() IS 'Statement trigger: refreshes everything.';
-COMMENT ON FUNCTION unsecure.user_group_mapping_renumber() IS 'Row trigger: a mapping that matches something else gets another number.';
+COMMENT ON FUNCTION unsecure.user_group_mapping_renumber() IS 'Row trigger: a mapping that is new, or matches something else, gets another number.';
 COMMENT ON FUNCTION unsecure.provider_renumber_mappings() IS 'Row trigger: the mappings of a provider that compares otherwise get other numbers.';
 
 REVOKE ALL ON FUNCTION
@@ -738,6 +748,11 @@ CREATE TRIGGER provider_model_update
     AFTER UPDATE OF is_active ON auth.provider
     FOR EACH ROW WHEN (NEW.is_active <> OLD.is_active)
     EXECUTE FUNCTION unsecure.provider_changed();
+
+-- Whoever inserts does not choose the number either.
+CREATE TRIGGER user_group_mapping_number
+    BEFORE INSERT ON auth.user_group_mapping
+    FOR EACH ROW EXECUTE FUNCTION unsecure.user_group_mapping_renumber();
 
 CREATE TRIGGER user_group_mapping_renumber
     BEFORE UPDATE ON auth.user_group_mapping
@@ -1101,7 +1116,7 @@ REVOKE ALL ON FUNCTION
 FROM PUBLIC;
 
 -- The only definer without a pinned search_path: pinning costs a check a tenth of its time. So that nothing in it can be looked up
--- through the caller's path, every name is qualified, the operators and the cast among them.
+-- through the caller's path, every name is qualified: operators, types and the collation too.
 CREATE OR REPLACE FUNCTION auth.has_permission(
     _user_id         uuid,
     _permission_code text,
@@ -1114,9 +1129,9 @@ PARALLEL SAFE
 SECURITY DEFINER
 AS $function$
 DECLARE
-    v_tenant_id uuid := coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid);
-    v_granted   boolean;
-    v_is_known  boolean;
+    v_tenant_id pg_catalog.uuid := coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid);
+    v_granted   pg_catalog.bool;
+    v_is_known  pg_catalog.bool;
 BEGIN
     -- Two lookups answer yes.
     SELECT w.ways OPERATOR(pg_catalog.?|) i.mapped_ways,
@@ -1956,6 +1971,7 @@ LANGUAGE plpgsql
 VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $function$
 #variable_conflict use_column
 DECLARE
@@ -2077,6 +2093,7 @@ LANGUAGE plpgsql
 VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $function$
 #variable_conflict use_column
 BEGIN
@@ -2380,6 +2397,7 @@ LANGUAGE plpgsql
 VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $function$
 #variable_conflict use_column
 DECLARE
@@ -2519,6 +2537,7 @@ DROP FUNCTION unsecure.user_info_usable_changed;
 DROP FUNCTION unsecure.user_identity_insert_ways;
 DROP FUNCTION unsecure.user_identity_map_ways;
 DROP TRIGGER user_group_mapping_renumber ON auth.user_group_mapping;
+DROP TRIGGER user_group_mapping_number ON auth.user_group_mapping;
 DROP TRIGGER provider_model_update ON auth.provider;
 DROP TRIGGER provider_model_renumber ON auth.provider;
 DROP TRIGGER provider_model_lock ON auth.provider;

@@ -115,7 +115,7 @@ CREATE TRIGGER user_group_mapping_audit_insert
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_insert('mapping', 'user_group_mapping_id');
 
 CREATE TRIGGER user_group_mapping_audit_update
-    AFTER UPDATE ON auth.user_group_mapping
+    AFTER UPDATE OF user_group_id, provider_id, external_group_name, external_role_name, is_active ON auth.user_group_mapping
     FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW)
     EXECUTE FUNCTION unsecure.audit_update('mapping', 'user_group_mapping_id');
 

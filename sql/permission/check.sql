@@ -122,7 +122,7 @@ REVOKE ALL ON FUNCTION
 FROM PUBLIC;
 
 -- The only definer without a pinned search_path: pinning costs a check a tenth of its time. So that nothing in it can be looked up
--- through the caller's path, every name is qualified, the operators and the cast among them.
+-- through the caller's path, every name is qualified: operators, types and the collation too.
 CREATE OR REPLACE FUNCTION auth.has_permission(
     _user_id         uuid,
     _permission_code text,
@@ -135,9 +135,9 @@ PARALLEL SAFE
 SECURITY DEFINER
 AS $function$
 DECLARE
-    v_tenant_id uuid := coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid);
-    v_granted   boolean;
-    v_is_known  boolean;
+    v_tenant_id pg_catalog.uuid := coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid);
+    v_granted   pg_catalog.bool;
+    v_is_known  pg_catalog.bool;
 BEGIN
     -- Two lookups answer yes.
     SELECT w.ways OPERATOR(pg_catalog.?|) i.mapped_ways,

@@ -168,13 +168,14 @@ func TestADeclarationSaysAllThatIsWrongWithIt(t *testing.T) {
 				"group \"g\": assignment {\"set\": \"no\", \"permission\": \"orders\"}: set does not exist\n" +
 				"group \"g\": assignment {\"until\": 1, \"permission\": \"x\"}: permission does not exist\n" +
 				"group \"g\": assignment {\"until\": 1, \"permission\": \"x\"}: unknown key \"until\""},
+		{"groups", `[{"code": "acme-bosses", "assignments": [{"set": "boss", "tenant": "default"}]}]`,
+			"group \"acme-bosses\": assignment {\"set\": \"boss\", \"tenant\": \"default\"}: the group belongs to tenant \"acme\""},
 	} {
 		got := harness.MustFail(t, db, "RW314", "SELECT auth.ensure_"+c.what+"($1)", c.declaration)
 		if got.Detail != c.detail {
 			t.Errorf("%s %s:\n%s\nwant\n%s", c.what, c.declaration, got.Detail, c.detail)
 		}
 	}
-	harness.MustFail(t, db, "RW313", `SELECT auth.ensure_groups('[{"code": "acme-bosses", "assignments": [{"set": "boss", "tenant": "default"}]}]')`)
 }
 
 // Twenty instances of an application start at once.
