@@ -21,8 +21,8 @@ const (
 
 // account is one of the people who log in.
 type account struct {
-	ProviderID, ProviderUserID, UserIdentityID string
-	Groups                                     []string
+	ProviderID, ProviderUserID, UserIdentityID, UserID string
+	Groups                                             []string
 }
 
 // login measures auth.update_user_identity_on_login beside one UPDATE by primary key on a table like user_identity.
@@ -65,37 +65,54 @@ func (b *bench) login(ctx context.Context) error {
 		accounts []account
 	}{{"different users", accounts[:len(accounts)/2]}, {"one user", accounts[:1]}} {
 		for _, clients := range []int{1, 4} {
-			runs := []struct {
-				name     string
-				accounts []account
-				call     func(*account) (string, []any)
-				rounds   []measure
-			}{
+			fmt.Printf("  %s, %d connections\n", people.name, clients)
+			err := b.compare(ctx, url, clients, roundTime, []*subject{
 				{name: "floor: UPDATE by primary key", accounts: people.accounts, call: floor},
 				{name: "the same with an audit row", accounts: people.accounts, call: floorAudited},
 				{name: "login, nothing new", accounts: people.accounts, call: same},
 				// Other people, so that their groups are not put back by the line above.
 				{name: "login, groups changed", accounts: accounts[len(accounts)-len(people.accounts):], call: moved},
-			}
-			for range b.rounds {
-				for i := range runs {
-					m, err := load(ctx, url, clients, runs[i].accounts, runs[i].call)
-					if err != nil {
-						return err
-					}
-					runs[i].rounds = append(runs[i].rounds, m)
-				}
-			}
-			fmt.Printf("  %s, %d connections\n", people.name, clients)
-			base := median(runs[0].rounds)
-			for _, r := range runs {
-				m := median(r.rounds)
-				fmt.Printf("    %-32s %7.0f µs wall  %5.2f x   %7.0f µs server CPU  %5.2f x   %7.0f/s\n", r.name,
-					m.wall, m.wall/base.wall, m.cpu, m.cpu/base.cpu, m.perSecond)
+			})
+			if err != nil {
+				return err
 			}
 		}
 	}
 	fmt.Println()
+	return nil
+}
+
+// subject is what is measured: a call, for accounts drawn at random.
+type subject struct {
+	name     string
+	accounts []account
+	call     func(*account) (string, []any)
+	before   func() error // before each round; may be nil
+	rounds   []measure
+}
+
+// compare measures subjects in turn, round by round, and prints their medians as ratios to the first one's.
+func (b *bench) compare(ctx context.Context, url string, clients int, length time.Duration, subjects []*subject) error {
+	for range b.rounds {
+		for _, s := range subjects {
+			if s.before != nil {
+				if err := s.before(); err != nil {
+					return err
+				}
+			}
+			m, err := load(ctx, url, clients, length, s.accounts, s.call)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			s.rounds = append(s.rounds, m)
+		}
+	}
+	base := median(subjects[0].rounds)
+	for _, s := range subjects {
+		m := median(s.rounds)
+		fmt.Printf("    %-36s %7.1f µs wall  %5.2f x   %7.1f µs server CPU  %5.2f x   %7.0f/s\n", s.name,
+			m.wall, m.wall/base.wall, m.cpu, m.cpu/base.cpu, m.perSecond)
+	}
 	return nil
 }
 
@@ -121,7 +138,7 @@ func prepareAccounts(ctx context.Context, conn *pgx.Conn) ([]account, error) {
 		}
 	}
 	rows, err := conn.Query(ctx, `
-		SELECT provider_id::text, provider_user_id, user_identity_id::text, provider_groups FROM auth.user_identity`)
+		SELECT provider_id::text, provider_user_id, user_identity_id::text, user_id::text, provider_groups FROM auth.user_identity`)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +152,9 @@ type measure struct {
 }
 
 // load lets clients call for a while, each on a connection of its own, and reads the CPU time of their backends.
-func load(ctx context.Context, url string, clients int, accounts []account, call func(*account) (string, []any)) (measure, error) {
+func load(
+	ctx context.Context, url string, clients int, length time.Duration, accounts []account, call func(*account) (string, []any),
+) (measure, error) {
 	conns := make([]*pgx.Conn, clients)
 	pids := make([]uint32, clients)
 	for i := range conns {
@@ -161,7 +180,7 @@ func load(ctx context.Context, url string, clients int, accounts []account, call
 	var wg sync.WaitGroup
 	for i, conn := range conns {
 		wg.Go(func() {
-			for time.Since(start) < roundTime {
+			for time.Since(start) < length {
 				sql, args := call(&accounts[rand.IntN(len(accounts))])
 				if _, errs[i] = conn.Exec(ctx, sql, args...); errs[i] != nil {
 					return
@@ -202,7 +221,19 @@ func cpuTime(pids []uint32) time.Duration {
 	return time.Duration(sum)
 }
 
+// median takes each of the three by itself.
 func median(rounds []measure) measure {
-	sorted := slices.SortedFunc(slices.Values(rounds), func(a, b measure) int { return int(a.wall - b.wall) })
-	return sorted[len(sorted)/2]
+	of := func(value func(measure) float64) float64 {
+		values := make([]float64, len(rounds))
+		for i, m := range rounds {
+			values[i] = value(m)
+		}
+		slices.Sort(values)
+		return values[len(values)/2]
+	}
+	return measure{
+		wall:      of(func(m measure) float64 { return m.wall }),
+		cpu:       of(func(m measure) float64 { return m.cpu }),
+		perSecond: of(func(m measure) float64 { return m.perSecond }),
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -21,13 +22,13 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 5, "rounds of each login measurement; the median counts")
+	rounds := flag.Int("rounds", 5, "rounds of each measurement; the median counts")
 	sizes := flag.String("sizes", "100000,1000000", "how many identities to sync")
-	only := flag.String("only", "", "sync or login: one of the two")
+	only := flag.String("only", "sync,login,permission", "which sections to run")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *only, parseSizes(*sizes), *rounds)
+	err := run(ctx, strings.Split(*only, ","), parseSizes(*sizes), *rounds)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -35,7 +36,12 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, only string, sizes []int, rounds int) error {
+func run(ctx context.Context, sections []string, sizes []int, rounds int) error {
+	for _, section := range sections {
+		if section != "sync" && section != "login" && section != "permission" {
+			return fmt.Errorf("there is no section %q: sync, login, permission", section)
+		}
+	}
 	scratch, err := os.MkdirTemp("", "rolewright-bench")
 	if err != nil {
 		return err
@@ -59,16 +65,21 @@ func run(ctx context.Context, only string, sizes []int, rounds int) error {
 	fmt.Printf("PostgreSQL %s, %d cores, %s/%s\n\n", server.Version, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
 
 	b := &bench{server: server, binary: binary, scratch: scratch, rounds: rounds}
-	if only != "login" {
+	if slices.Contains(sections, "sync") {
 		for _, size := range sizes {
 			if err := b.sync(ctx, size); err != nil {
 				return fmt.Errorf("sync of %d: %w", size, err)
 			}
 		}
 	}
-	if only != "sync" {
+	if slices.Contains(sections, "login") {
 		if err := b.login(ctx); err != nil {
 			return fmt.Errorf("login: %w", err)
+		}
+	}
+	if slices.Contains(sections, "permission") {
+		if err := b.permission(ctx); err != nil {
+			return fmt.Errorf("permission: %w", err)
 		}
 	}
 	return nil
