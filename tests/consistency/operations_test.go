@@ -108,7 +108,7 @@ var statements = []operation{
 	{name: "INSERT permission", weight: 2, sql: `INSERT INTO auth.permission (code) VALUES ({code}), ({code}) ON CONFLICT DO NOTHING`},
 	{name: "DELETE permission", sql: `DELETE FROM auth.permission p WHERE p.code IN ({code}, {code}) AND NOT EXISTS (SELECT FROM auth.permission_assignment a WHERE a.permission_code = p.code)
 		AND NOT EXISTS (SELECT FROM auth.perm_set_permission s WHERE s.permission_code = p.code)`},
-	{name: "UPDATE permission code", weight: 3, sql: `UPDATE auth.permission SET code = {newcode} WHERE code = {code}`},
+	{name: "UPDATE permission code", weight: 3, sql: `UPDATE auth.permission SET code = {newcode} WHERE code = {freecode}`},
 	{name: "INSERT set permission", weight: 2, sql: `INSERT INTO auth.perm_set_permission (perm_set_id, permission_code) VALUES ({set}, {code}), ({set}, {code})`},
 	{name: "UPDATE set permission", weight: 3, sql: `UPDATE auth.perm_set_permission SET permission_code = {code} WHERE (perm_set_id, permission_code) = {inset}`},
 	{name: "UPDATE set permission set", weight: 4, sql: `UPDATE auth.perm_set_permission SET perm_set_id = {set} WHERE (perm_set_id, permission_code) = {inset}`},
@@ -137,8 +137,8 @@ var statements = []operation{
 		INSERT INTO auth.user_group_mapping (user_group_id, provider_id, external_group_name) SELECT {group}, provider_id, {name} FROM i`},
 	{name: "WITH user and identity", weight: 2, sql: `WITH u AS (UPDATE auth.user_info SET is_active = {mostly} WHERE user_id = {user} RETURNING user_id)
 		UPDATE auth.user_identity SET provider_groups = {names}, is_last_used = true WHERE user_identity_id = {identity}`},
-	{name: "WITH permission and set", sql: `WITH s AS (DELETE FROM auth.perm_set_permission WHERE permission_code = {code}), a AS (DELETE FROM auth.permission_assignment WHERE permission_code = {code})
-		UPDATE auth.permission SET code = {newcode} WHERE code = {code}`},
+	{name: "WITH permission and set", sql: `WITH p AS (SELECT {code} AS code), s AS (DELETE FROM auth.perm_set_permission WHERE permission_code IN (SELECT code FROM p)),
+		a AS (DELETE FROM auth.permission_assignment WHERE permission_code IN (SELECT code FROM p)) UPDATE auth.permission SET code = {newcode} WHERE code IN (SELECT code FROM p)`},
 	{name: "WITH whole group", sql: `WITH a AS (DELETE FROM auth.permission_assignment WHERE user_group_id = {group}), m AS (DELETE FROM auth.user_group_mapping WHERE user_group_id = {group})
 		INSERT INTO auth.permission_assignment (user_group_id, permission_code, tenant_id) VALUES ({group}, {code}, {tenant})`},
 
@@ -248,6 +248,9 @@ func random(r *rand.Rand, kind string) string {
 		return missing("code", "user_group", groups)
 	case "newcode":
 		return missing("code", "permission", codes)
+	case "freecode":
+		return fmt.Sprintf("(SELECT p.code FROM auth.permission p WHERE NOT EXISTS (SELECT FROM auth.permission_assignment a WHERE a.permission_code = p.code) "+
+			"AND NOT EXISTS (SELECT FROM auth.perm_set_permission s WHERE s.permission_code = p.code) ORDER BY hashtext(p.code || '%d') LIMIT 1)", r.IntN(1000))
 	case "newset":
 		return missing("code", "perm_set", sets)
 	case "account": // who has the username joins the user; the others are second accounts

@@ -19,7 +19,7 @@ import (
 
 const (
 	workers               = 4
-	rounds                = 12
+	rounds                = 10
 	transactionsPerWorker = 25 // in a round
 )
 
@@ -113,7 +113,7 @@ func (j *journal) judge(t *testing.T) {
 	t.Helper()
 	tried, done := 0, 0
 	for name, n := range j.tried {
-		if n >= 10 && j.done[name] == 0 {
+		if n >= 20 && j.done[name] == 0 {
 			t.Errorf("%q never succeeded in %d attempts", name, n)
 		}
 		tried += n
@@ -158,6 +158,9 @@ func (w worker) transaction(t *testing.T) {
 	savepoints, undo := w.r.IntN(2) == 0, w.r.IntN(8) == 0
 	for range []int{1, 1, 2, 4}[w.r.IntN(4)] {
 		op := w.operations[w.r.IntN(len(w.operations))]
+		for op.undo && w.r.IntN(4) > 0 { // seldom: a TRUNCATE makes all wait
+			op = w.operations[w.r.IntN(len(w.operations))]
+		}
 		sql := fill(w.r, op.sql)
 		undo = undo || op.undo
 		if savepoints {
@@ -169,7 +172,7 @@ func (w worker) transaction(t *testing.T) {
 			break
 		}
 	}
-	if err == nil && w.r.IntN(8) == 0 {
+	if err == nil && w.r.IntN(12) == 0 {
 		err = w.compare(t, tx)
 	}
 	if undo || err != nil {
