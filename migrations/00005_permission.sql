@@ -779,15 +779,18 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET plan_cache_mode = force_generic_plan -- planning takes longer than running
+SET enable_seqscan = off                 -- and so does reading a small table, name by name
 AS $function$
 DECLARE
     v_is_cleared boolean := NEW.mapped_ways IS NULL AND OLD.mapped_ways IS NOT NULL
         AND (NEW.user_id, NEW.provider_id, NEW.provider_groups, NEW.provider_roles, NEW.is_active, NEW.is_last_used)
             IS NOT DISTINCT FROM
             (OLD.user_id, OLD.provider_id, OLD.provider_groups, OLD.provider_roles, OLD.is_active, OLD.is_last_used);
+    v_is_new boolean := OLD.mapped_until = -2 OR NEW.user_id <> OLD.user_id;
 BEGIN
     NEW.mapped_ways  := NULL;
-    NEW.mapped_until := 0;
+    NEW.mapped_until := CASE WHEN v_is_new THEN -2 ELSE 0 END;
     IF v_is_cleared OR NOT (NEW.is_active AND NEW.is_last_used) THEN
         RETURN NEW;
     END IF;
@@ -795,13 +798,24 @@ BEGIN
     -- The lock: whoever disables or locks the user waits until this is committed, and then finds it. Nobody is waited for here, since
     -- the identity is locked before its user; whose user somebody else is changing has no ways until its next login.
     PERFORM 1 FROM auth.user_info u WHERE u.user_id = NEW.user_id AND u.is_active AND NOT u.is_locked FOR SHARE SKIP LOCKED;
-    IF FOUND THEN
-        -- One statement, one snapshot: every mapping up to mapped_until was looked at.
-        SELECT ARRAY(SELECT DISTINCT m.mapping_no::text
-                     FROM unsecure.matching_mappings(NEW.provider_id, NEW.provider_groups, NEW.provider_roles) AS m),
-               coalesce((SELECT max(m.mapping_no) FROM auth.user_group_mapping m), 0)
-        INTO NEW.mapped_ways, NEW.mapped_until;
+    IF NOT FOUND THEN
+        RETURN NEW;
     END IF;
+    -- Once for each identity of the user: a REPEATABLE READ transaction whose snapshot does not have the identity would not find it,
+    -- so it must fail (40001), and it does when the user's row is another one.
+    IF v_is_new THEN
+        PERFORM 1 FROM auth.user_info u WHERE u.user_id = NEW.user_id FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN NEW;
+        END IF;
+        UPDATE auth.user_info SET updated_at = updated_at WHERE user_id = NEW.user_id;
+    END IF;
+
+    -- One statement, one snapshot: every mapping up to mapped_until was looked at.
+    SELECT ARRAY(SELECT DISTINCT m.mapping_no::text
+                 FROM unsecure.matching_mappings(NEW.provider_id, NEW.provider_groups, NEW.provider_roles) AS m),
+           coalesce((SELECT max(m.mapping_no) FROM auth.user_group_mapping m), 0)
+    INTO NEW.mapped_ways, NEW.mapped_until;
     RETURN NEW;
 END;
 $function$;
@@ -815,7 +829,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     NEW.mapped_ways  := NULL;
-    NEW.mapped_until := 0;
+    NEW.mapped_until := -2;
     RETURN NEW;
 END;
 $function$;
@@ -850,7 +864,7 @@ FROM PUBLIC;
 
 CREATE TRIGGER user_identity_map_ways_insert
     BEFORE INSERT ON auth.user_identity
-    FOR EACH ROW WHEN (NEW.mapped_ways IS NOT NULL OR NEW.mapped_until <> 0)
+    FOR EACH ROW WHEN (NEW.mapped_ways IS NOT NULL OR NEW.mapped_until <> -2)
     EXECUTE FUNCTION unsecure.user_identity_insert_ways();
 
 -- After the trigger that keeps one last used identity: triggers run in the order of their names.
@@ -859,7 +873,7 @@ CREATE TRIGGER user_identity_map_ways_update
         user_id, provider_id, provider_groups, provider_roles, is_active, is_last_used, mapped_ways, mapped_until
     ON auth.user_identity
     FOR EACH ROW WHEN (
-        (NEW.is_last_used OR NEW.mapped_ways IS NOT NULL)
+        (NEW.is_last_used OR NEW.mapped_ways IS NOT NULL OR NEW.user_id <> OLD.user_id)
         AND (OLD.user_id, OLD.provider_id, OLD.provider_groups, OLD.provider_roles, OLD.is_active, OLD.is_last_used,
              OLD.mapped_ways, OLD.mapped_until)
             IS DISTINCT FROM
@@ -994,28 +1008,24 @@ GRANT SELECT ON auth.permission_cache_statistics TO rolewright_operator, rolewri
 -- +goose StatementBegin
 -- May this user do this, in this tenant? Reads only: it works on a hot standby.
 
--- Every way in that a user has at this moment, from the tables: for who is not in the cache.
-CREATE OR REPLACE FUNCTION unsecure.user_ways(_user_id uuid)
-RETURNS TABLE (way text, valid_until timestamptz)
+-- The mappings that a user matches at this moment, from the tables: for who is not in the cache.
+CREATE OR REPLACE FUNCTION unsecure.mapped_ways(_user_id uuid)
+RETURNS SETOF text
 LANGUAGE sql
 STABLE
 PARALLEL SAFE
 AS $function$
-    SELECT m.user_group_id::text, m.valid_until
-    FROM auth.user_group_member m
-    WHERE m.user_id = _user_id
-      AND (m.valid_until IS NULL OR m.valid_until > statement_timestamp())
-    UNION ALL
-    SELECT x.mapping_no::text, NULL
+    SELECT m.mapping_no::text
     FROM auth.user_identity i
-    CROSS JOIN LATERAL unsecure.matching_mappings(i.provider_id, i.provider_groups, i.provider_roles) AS x
+    CROSS JOIN LATERAL unsecure.matching_mappings(i.provider_id, i.provider_groups, i.provider_roles) AS m
     WHERE i.user_id = _user_id
       AND i.is_active
       AND (i.is_last_used OR NOT EXISTS (SELECT FROM auth.user_identity l WHERE l.user_id = _user_id AND l.is_last_used));
 $function$;
 
-COMMENT ON FUNCTION unsecure.user_ways(uuid) IS
-    'How a user is in groups, by the keys of auth.permission_cache.ways. Whether the user is usable is the caller''s to ask.';
+COMMENT ON FUNCTION unsecure.mapped_ways(uuid) IS
+    'What auth.user_identity.mapped_ways would hold; before any login, of all active identities. Whether the user is usable is the '
+    'caller''s to ask.';
 
 CREATE OR REPLACE FUNCTION unsecure.require_permission_code(_permission_code text)
 RETURNS void
@@ -1046,59 +1056,75 @@ LANGUAGE plpgsql
 STABLE
 PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- planning takes longer than running
+SET enable_seqscan = off                 -- and so does reading a small table, name by name
 AS $function$
 DECLARE
     v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
     v_user      record;
 BEGIN
     SELECT u.is_active AND NOT u.is_locked AS is_usable,
-           w.ways, w.timed_ways,
-           EXISTS (
-               SELECT FROM auth.user_group_member m
-               WHERE m.user_id = u.user_id
-                 AND (m.valid_until IS NULL OR m.valid_until > statement_timestamp())
-                 AND (w.ways ? m.user_group_id::text
-                      OR (w.timed_ways ->> m.user_group_id::text)::timestamptz > statement_timestamp()))
-           OR EXISTS (
-               SELECT FROM unnest(i.mapped_ways) AS way
-               WHERE (w.timed_ways ->> way)::timestamptz > statement_timestamp()) AS is_granted,
-           (i.mapped_ways IS NULL OR i.mapped_until < w.newest_mapping)
-           AND EXISTS (SELECT FROM auth.user_identity a WHERE a.user_id = u.user_id) AS is_cold
+           i.mapped_ways, coalesce(i.mapped_until < w.newest_mapping, true) AS is_stale,
+           w.ways, w.timed_ways
     INTO v_user
     FROM auth.user_info u
     LEFT JOIN auth.user_identity i ON i.user_id = u.user_id AND i.is_last_used
     LEFT JOIN auth.permission_cache w ON w.tenant_id = v_tenant_id AND w.permission_code = _permission_code COLLATE "C"
     WHERE u.user_id = _user_id;
 
+    -- An IF within an IF where AND would do: PL/pgSQL prepares all of a condition, also what it then does not evaluate.
     IF v_user.is_usable THEN
-        IF v_user.is_granted THEN
-            RETURN true;
+        IF v_user.ways IS NOT NULL THEN
+            IF EXISTS (
+                SELECT FROM auth.user_group_member m
+                WHERE m.user_id = _user_id
+                  AND (m.valid_until IS NULL OR m.valid_until > statement_timestamp())
+                  AND (v_user.ways ? m.user_group_id::text
+                       OR (v_user.timed_ways ->> m.user_group_id::text)::timestamptz > statement_timestamp()))
+            THEN
+                RETURN true;
+            END IF;
+            IF v_user.timed_ways IS NOT NULL AND v_user.mapped_ways IS NOT NULL THEN
+                IF EXISTS (
+                    SELECT FROM unnest(v_user.mapped_ways) AS way
+                    WHERE (v_user.timed_ways ->> way)::timestamptz > statement_timestamp())
+                THEN
+                    RETURN true;
+                END IF;
+            END IF;
+            IF v_user.mapped_ways IS NULL OR v_user.is_stale THEN
+                IF EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = _user_id) THEN
+                    IF EXISTS (
+                        SELECT FROM unsecure.mapped_ways(_user_id) AS way
+                        WHERE v_user.ways ? way
+                           OR (v_user.timed_ways ->> way)::timestamptz > statement_timestamp())
+                    THEN
+                        RETURN true;
+                    END IF;
+                END IF;
+            END IF;
         END IF;
-        IF v_user.is_cold AND v_user.ways IS NOT NULL AND EXISTS (
-            SELECT FROM unsecure.user_ways(_user_id) AS y
-            WHERE v_user.ways ? y.way
-               OR (v_user.timed_ways ->> y.way)::timestamptz > statement_timestamp())
-        THEN
-            RETURN true;
-        END IF;
-        -- Assigned to the user, and to no group. Most users have nothing of the kind: the first EXISTS spares them the second.
-        IF EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id = _user_id AND a.tenant_id = v_tenant_id)
-           AND EXISTS (
-               SELECT FROM auth.permission_assignment a
-               JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-               LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
-               WHERE a.user_id = _user_id
-                 AND a.tenant_id = v_tenant_id
-                 AND t.is_active
-                 AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
-                 AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, s.permission_code))
-                 AND EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C"))
-        THEN
-            RETURN true;
+
+        -- Assigned to the user, and to no group. Most users have nothing of the kind.
+        IF EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id = _user_id AND a.tenant_id = v_tenant_id) THEN
+            IF EXISTS (
+                SELECT FROM auth.permission_assignment a
+                JOIN auth.tenant t ON t.tenant_id = a.tenant_id
+                LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+                WHERE a.user_id = _user_id
+                  AND a.tenant_id = v_tenant_id
+                  AND t.is_active
+                  AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
+                  AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, s.permission_code))
+                  AND EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C"))
+            THEN
+                RETURN true;
+            END IF;
         END IF;
     END IF;
 
-    IF NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C") THEN
+    -- What some group gives exists.
+    IF v_user.ways IS NULL THEN
         PERFORM unsecure.require_permission_code(_permission_code);
     END IF;
     RETURN false;
@@ -1110,7 +1136,7 @@ COMMENT ON FUNCTION unsecure.decide_permission(uuid, text, uuid) IS
     'in the cache. RW016: no such permission.';
 
 REVOKE ALL ON FUNCTION
-    unsecure.user_ways(uuid),
+    unsecure.mapped_ways(uuid),
     unsecure.require_permission_code(text),
     unsecure.decide_permission(uuid, text, uuid)
 FROM PUBLIC;
@@ -1129,33 +1155,32 @@ PARALLEL SAFE
 SECURITY DEFINER
 AS $function$
 DECLARE
-    v_tenant_id pg_catalog.uuid := coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid);
-    v_granted   pg_catalog.bool;
-    v_is_known  pg_catalog.bool;
+    v_granted pg_catalog.bool;
 BEGIN
-    -- Two lookups answer yes.
-    SELECT w.ways OPERATOR(pg_catalog.?|) i.mapped_ways,
-           w.timed_ways IS NULL AND i.mapped_until OPERATOR(pg_catalog.>=) w.newest_mapping
-    INTO v_granted, v_is_known
-    FROM auth.user_identity i, auth.permission_cache w
-    WHERE i.user_id OPERATOR(pg_catalog.=) _user_id
-      AND i.is_last_used
-      AND w.tenant_id OPERATOR(pg_catalog.=) v_tenant_id
-      AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C";
+    -- Two lookups answer yes; no row or NULL: not known.
+    v_granted := (
+        SELECT CASE WHEN w.ways OPERATOR(pg_catalog.?|) i.mapped_ways THEN true
+                    WHEN i.mapped_ways IS NOT NULL
+                         AND w.timed_ways IS NULL
+                         AND i.mapped_until OPERATOR(pg_catalog.>=) w.newest_mapping THEN false END
+        FROM auth.user_identity i, auth.permission_cache w
+        WHERE i.user_id OPERATOR(pg_catalog.=) _user_id
+          AND i.is_last_used
+          AND w.tenant_id OPERATOR(pg_catalog.=) coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid)
+          AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C");
     IF v_granted THEN
         RETURN true;
     END IF;
 
-    -- And two more answer no, for whoever has nothing but mapped groups.
-    IF v_is_known
-       AND v_granted IS NOT NULL
-       AND NOT EXISTS (SELECT FROM auth.user_group_member m WHERE m.user_id OPERATOR(pg_catalog.=) _user_id)
-       AND NOT EXISTS (SELECT FROM auth.permission_assignment a
-                       WHERE a.user_id OPERATOR(pg_catalog.=) _user_id AND a.tenant_id OPERATOR(pg_catalog.=) v_tenant_id)
-    THEN
-        RETURN false;
+    -- Two more answer no, for whoever has nothing but mapped groups.
+    IF NOT v_granted THEN
+        IF NOT EXISTS (SELECT FROM auth.user_group_member m WHERE m.user_id OPERATOR(pg_catalog.=) _user_id)
+           AND NOT EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id OPERATOR(pg_catalog.=) _user_id)
+        THEN
+            RETURN false;
+        END IF;
     END IF;
-    RETURN unsecure.decide_permission(_user_id, _permission_code, v_tenant_id);
+    RETURN unsecure.decide_permission(_user_id, _permission_code, _tenant_id);
 END;
 $function$;
 
@@ -1629,35 +1654,53 @@ CREATE OR REPLACE FUNCTION auth.effective_permissions(
     _tenant_id uuid DEFAULT NULL
 )
 RETURNS TABLE (permission_code text, valid_until timestamptz)
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET plan_cache_mode = force_generic_plan -- planning takes longer than running
 AS $function$
-    WITH assigned AS (
-        SELECT g.permission_code, least(g.valid_until, y.valid_until) AS valid_until
-        FROM unsecure.user_ways(_user_id) AS y
-        JOIN unsecure.group_way w ON w.way = y.way
-        JOIN unsecure.group_permission g ON g.user_group_id = w.user_group_id
-        WHERE g.tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id())
-          AND (g.valid_until IS NULL OR g.valid_until > statement_timestamp())
-        UNION ALL
-        SELECT p.code, a.valid_until
-        FROM auth.permission_assignment a
-        JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-        LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
-        JOIN auth.permission p ON unsecure.is_at_or_below(p.code, coalesce(a.permission_code, s.permission_code))
-        WHERE a.user_id = _user_id
-          AND a.tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id())
-          AND t.is_active
-          AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
-    )
-    SELECT a.permission_code, CASE WHEN bool_and(a.valid_until IS NOT NULL) THEN max(a.valid_until) END
-    FROM assigned a
-    WHERE EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = _user_id AND u.is_active AND NOT u.is_locked)
-    GROUP BY a.permission_code
-    ORDER BY a.permission_code;
+#variable_conflict use_column
+DECLARE
+    v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
+BEGIN
+    IF NOT EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = _user_id AND u.is_active AND NOT u.is_locked) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        WITH way AS MATERIALIZED (
+            SELECT m.user_group_id, m.valid_until
+            FROM auth.user_group_member m
+            JOIN unsecure.group_way w ON w.user_group_id = m.user_group_id AND w.mapping_no = 0
+            WHERE m.user_id = _user_id
+              AND (m.valid_until IS NULL OR m.valid_until > statement_timestamp())
+            UNION
+            SELECT w.user_group_id, NULL
+            FROM unsecure.mapped_ways(_user_id) AS y
+            JOIN unsecure.group_way w ON w.mapping_no = y::bigint
+        ), assigned AS (
+            SELECT g.permission_code, least(g.valid_until, y.valid_until) AS valid_until
+            FROM way y
+            JOIN unsecure.group_permission g ON g.user_group_id = y.user_group_id
+            WHERE g.tenant_id = v_tenant_id
+              AND (g.valid_until IS NULL OR g.valid_until > statement_timestamp())
+            UNION ALL
+            SELECT p.code, a.valid_until
+            FROM auth.permission_assignment a
+            JOIN auth.tenant t ON t.tenant_id = a.tenant_id
+            LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+            JOIN auth.permission p ON unsecure.is_at_or_below(p.code, coalesce(a.permission_code, s.permission_code))
+            WHERE a.user_id = _user_id
+              AND a.tenant_id = v_tenant_id
+              AND t.is_active
+              AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
+        )
+        SELECT a.permission_code::text, CASE WHEN bool_and(a.valid_until IS NOT NULL) THEN max(a.valid_until) END
+        FROM assigned a
+        GROUP BY a.permission_code
+        ORDER BY a.permission_code;
+END;
 $function$;
 
 COMMENT ON FUNCTION auth.effective_permissions(uuid, uuid) IS
@@ -2524,7 +2567,7 @@ DROP FUNCTION auth.has_permissions;
 DROP FUNCTION auth.has_permission;
 DROP FUNCTION unsecure.decide_permission;
 DROP FUNCTION unsecure.require_permission_code;
-DROP FUNCTION unsecure.user_ways;
+DROP FUNCTION unsecure.mapped_ways;
 DROP VIEW auth.permission_cache_statistics;
 DROP FUNCTION auth.fill_permission_cache;
 DROP FUNCTION unsecure.clear_permission_cache_all;

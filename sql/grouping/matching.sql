@@ -12,21 +12,22 @@ PARALLEL SAFE
 AS $function$
     SELECT m.user_group_mapping_id, m.user_group_id, m.mapping_no, e.name, m.is_active
     FROM auth.provider p
-    CROSS JOIN LATERAL unnest(_groups) AS e (name)
-    JOIN auth.user_group_mapping m
-        ON m.provider_id = _provider_id
-       AND lower(m.external_group_name) = lower(e.name)
-       AND (p.group_match = 'ignore_case' OR m.external_group_name = e.name)
+    CROSS JOIN LATERAL (
+        SELECT unnest(_groups) AS name, false AS is_role
+        UNION ALL
+        SELECT unnest(_roles), true
+    ) AS e
+    -- OFFSET 0: by the index, name by name. Joined freely, all mappings are read where the plan cannot know how few the names are.
+    CROSS JOIN LATERAL (
+        SELECT g.* FROM auth.user_group_mapping g
+        WHERE NOT e.is_role AND g.provider_id = _provider_id AND lower(g.external_group_name) = lower(e.name)
+        UNION ALL
+        SELECT r.* FROM auth.user_group_mapping r
+        WHERE e.is_role AND r.provider_id = _provider_id AND lower(r.external_role_name) = lower(e.name)
+        OFFSET 0
+    ) AS m
     WHERE p.provider_id = _provider_id
-    UNION ALL
-    SELECT m.user_group_mapping_id, m.user_group_id, m.mapping_no, e.name, m.is_active
-    FROM auth.provider p
-    CROSS JOIN LATERAL unnest(_roles) AS e (name)
-    JOIN auth.user_group_mapping m
-        ON m.provider_id = _provider_id
-       AND lower(m.external_role_name) = lower(e.name)
-       AND (p.group_match = 'ignore_case' OR m.external_role_name = e.name)
-    WHERE p.provider_id = _provider_id;
+      AND (p.group_match = 'ignore_case' OR e.name = CASE WHEN e.is_role THEN m.external_role_name ELSE m.external_group_name END);
 $function$;
 
 COMMENT ON FUNCTION unsecure.matching_mappings(uuid, text[], text[]) IS

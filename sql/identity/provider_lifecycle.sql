@@ -60,6 +60,7 @@ DECLARE
     v_old auth.provider;
     v_new auth.provider;
 BEGIN
+    PERFORM unsecure.lock_permission_model();
     SELECT * INTO v_old FROM auth.provider WHERE provider_id = _provider_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM unsecure.require_provider(_provider_id);
@@ -166,6 +167,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_permission_model();
     PERFORM 1 FROM auth.provider WHERE provider_id = _provider_id FOR UPDATE;
     PERFORM unsecure.require_provider(_provider_id);
     IF _delete_identities THEN

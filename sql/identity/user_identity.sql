@@ -22,7 +22,7 @@ CREATE TABLE auth.user_identity (
     provider_display_name   text,
     feed_digest             bytea,
     mapped_ways             text[],
-    mapped_until            bigint      NOT NULL DEFAULT 0,
+    mapped_until            bigint      NOT NULL DEFAULT -2,
     CONSTRAINT user_identity_pkey PRIMARY KEY (user_identity_id),
     CONSTRAINT user_identity_provider_user_id_key UNIQUE (provider_id, provider_user_id),
     CONSTRAINT user_identity_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.user_info,
@@ -52,7 +52,7 @@ COMMENT ON COLUMN auth.user_identity.feed_digest IS
 COMMENT ON COLUMN auth.user_identity.mapped_ways IS
     'For permission checks: the numbers (mapping_no) of the group mappings that the groups and roles match; of the last used, active '
     'identity of a usable user only. NULL: not worked out, so that checks ask the tables. Kept by a trigger, whoever changes the row.';
-COMMENT ON COLUMN auth.user_identity.mapped_until IS 'mapped_ways knows the mappings up to this number.';
+COMMENT ON COLUMN auth.user_identity.mapped_until IS 'mapped_ways knows the mappings up to this number. -2: they were never worked out for this user; -1: work them out.';
 
 -- Setting is_last_used clears it on the user's other identities, whoever sets it. (A statement that sets it on one and clears it
 -- on another of the same user's may fail with 27000: PostgreSQL does not let both change one row. Setting it is enough.)

@@ -1,27 +1,23 @@
 -- May this user do this, in this tenant? Reads only: it works on a hot standby.
 
--- Every way in that a user has at this moment, from the tables: for who is not in the cache.
-CREATE OR REPLACE FUNCTION unsecure.user_ways(_user_id uuid)
-RETURNS TABLE (way text, valid_until timestamptz)
+-- The mappings that a user matches at this moment, from the tables: for who is not in the cache.
+CREATE OR REPLACE FUNCTION unsecure.mapped_ways(_user_id uuid)
+RETURNS SETOF text
 LANGUAGE sql
 STABLE
 PARALLEL SAFE
 AS $function$
-    SELECT m.user_group_id::text, m.valid_until
-    FROM auth.user_group_member m
-    WHERE m.user_id = _user_id
-      AND (m.valid_until IS NULL OR m.valid_until > statement_timestamp())
-    UNION ALL
-    SELECT x.mapping_no::text, NULL
+    SELECT m.mapping_no::text
     FROM auth.user_identity i
-    CROSS JOIN LATERAL unsecure.matching_mappings(i.provider_id, i.provider_groups, i.provider_roles) AS x
+    CROSS JOIN LATERAL unsecure.matching_mappings(i.provider_id, i.provider_groups, i.provider_roles) AS m
     WHERE i.user_id = _user_id
       AND i.is_active
       AND (i.is_last_used OR NOT EXISTS (SELECT FROM auth.user_identity l WHERE l.user_id = _user_id AND l.is_last_used));
 $function$;
 
-COMMENT ON FUNCTION unsecure.user_ways(uuid) IS
-    'How a user is in groups, by the keys of auth.permission_cache.ways. Whether the user is usable is the caller''s to ask.';
+COMMENT ON FUNCTION unsecure.mapped_ways(uuid) IS
+    'What auth.user_identity.mapped_ways would hold; before any login, of all active identities. Whether the user is usable is the '
+    'caller''s to ask.';
 
 CREATE OR REPLACE FUNCTION unsecure.require_permission_code(_permission_code text)
 RETURNS void
@@ -52,59 +48,75 @@ LANGUAGE plpgsql
 STABLE
 PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- planning takes longer than running
+SET enable_seqscan = off                 -- and so does reading a small table, name by name
 AS $function$
 DECLARE
     v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
     v_user      record;
 BEGIN
     SELECT u.is_active AND NOT u.is_locked AS is_usable,
-           w.ways, w.timed_ways,
-           EXISTS (
-               SELECT FROM auth.user_group_member m
-               WHERE m.user_id = u.user_id
-                 AND (m.valid_until IS NULL OR m.valid_until > statement_timestamp())
-                 AND (w.ways ? m.user_group_id::text
-                      OR (w.timed_ways ->> m.user_group_id::text)::timestamptz > statement_timestamp()))
-           OR EXISTS (
-               SELECT FROM unnest(i.mapped_ways) AS way
-               WHERE (w.timed_ways ->> way)::timestamptz > statement_timestamp()) AS is_granted,
-           (i.mapped_ways IS NULL OR i.mapped_until < w.newest_mapping)
-           AND EXISTS (SELECT FROM auth.user_identity a WHERE a.user_id = u.user_id) AS is_cold
+           i.mapped_ways, coalesce(i.mapped_until < w.newest_mapping, true) AS is_stale,
+           w.ways, w.timed_ways
     INTO v_user
     FROM auth.user_info u
     LEFT JOIN auth.user_identity i ON i.user_id = u.user_id AND i.is_last_used
     LEFT JOIN auth.permission_cache w ON w.tenant_id = v_tenant_id AND w.permission_code = _permission_code COLLATE "C"
     WHERE u.user_id = _user_id;
 
+    -- An IF within an IF where AND would do: PL/pgSQL prepares all of a condition, also what it then does not evaluate.
     IF v_user.is_usable THEN
-        IF v_user.is_granted THEN
-            RETURN true;
+        IF v_user.ways IS NOT NULL THEN
+            IF EXISTS (
+                SELECT FROM auth.user_group_member m
+                WHERE m.user_id = _user_id
+                  AND (m.valid_until IS NULL OR m.valid_until > statement_timestamp())
+                  AND (v_user.ways ? m.user_group_id::text
+                       OR (v_user.timed_ways ->> m.user_group_id::text)::timestamptz > statement_timestamp()))
+            THEN
+                RETURN true;
+            END IF;
+            IF v_user.timed_ways IS NOT NULL AND v_user.mapped_ways IS NOT NULL THEN
+                IF EXISTS (
+                    SELECT FROM unnest(v_user.mapped_ways) AS way
+                    WHERE (v_user.timed_ways ->> way)::timestamptz > statement_timestamp())
+                THEN
+                    RETURN true;
+                END IF;
+            END IF;
+            IF v_user.mapped_ways IS NULL OR v_user.is_stale THEN
+                IF EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = _user_id) THEN
+                    IF EXISTS (
+                        SELECT FROM unsecure.mapped_ways(_user_id) AS way
+                        WHERE v_user.ways ? way
+                           OR (v_user.timed_ways ->> way)::timestamptz > statement_timestamp())
+                    THEN
+                        RETURN true;
+                    END IF;
+                END IF;
+            END IF;
         END IF;
-        IF v_user.is_cold AND v_user.ways IS NOT NULL AND EXISTS (
-            SELECT FROM unsecure.user_ways(_user_id) AS y
-            WHERE v_user.ways ? y.way
-               OR (v_user.timed_ways ->> y.way)::timestamptz > statement_timestamp())
-        THEN
-            RETURN true;
-        END IF;
-        -- Assigned to the user, and to no group. Most users have nothing of the kind: the first EXISTS spares them the second.
-        IF EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id = _user_id AND a.tenant_id = v_tenant_id)
-           AND EXISTS (
-               SELECT FROM auth.permission_assignment a
-               JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-               LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
-               WHERE a.user_id = _user_id
-                 AND a.tenant_id = v_tenant_id
-                 AND t.is_active
-                 AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
-                 AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, s.permission_code))
-                 AND EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C"))
-        THEN
-            RETURN true;
+
+        -- Assigned to the user, and to no group. Most users have nothing of the kind.
+        IF EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id = _user_id AND a.tenant_id = v_tenant_id) THEN
+            IF EXISTS (
+                SELECT FROM auth.permission_assignment a
+                JOIN auth.tenant t ON t.tenant_id = a.tenant_id
+                LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+                WHERE a.user_id = _user_id
+                  AND a.tenant_id = v_tenant_id
+                  AND t.is_active
+                  AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
+                  AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, s.permission_code))
+                  AND EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C"))
+            THEN
+                RETURN true;
+            END IF;
         END IF;
     END IF;
 
-    IF NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C") THEN
+    -- What some group gives exists.
+    IF v_user.ways IS NULL THEN
         PERFORM unsecure.require_permission_code(_permission_code);
     END IF;
     RETURN false;
@@ -116,7 +128,7 @@ COMMENT ON FUNCTION unsecure.decide_permission(uuid, text, uuid) IS
     'in the cache. RW016: no such permission.';
 
 REVOKE ALL ON FUNCTION
-    unsecure.user_ways(uuid),
+    unsecure.mapped_ways(uuid),
     unsecure.require_permission_code(text),
     unsecure.decide_permission(uuid, text, uuid)
 FROM PUBLIC;
@@ -135,33 +147,32 @@ PARALLEL SAFE
 SECURITY DEFINER
 AS $function$
 DECLARE
-    v_tenant_id pg_catalog.uuid := coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid);
-    v_granted   pg_catalog.bool;
-    v_is_known  pg_catalog.bool;
+    v_granted pg_catalog.bool;
 BEGIN
-    -- Two lookups answer yes.
-    SELECT w.ways OPERATOR(pg_catalog.?|) i.mapped_ways,
-           w.timed_ways IS NULL AND i.mapped_until OPERATOR(pg_catalog.>=) w.newest_mapping
-    INTO v_granted, v_is_known
-    FROM auth.user_identity i, auth.permission_cache w
-    WHERE i.user_id OPERATOR(pg_catalog.=) _user_id
-      AND i.is_last_used
-      AND w.tenant_id OPERATOR(pg_catalog.=) v_tenant_id
-      AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C";
+    -- Two lookups answer yes; no row or NULL: not known.
+    v_granted := (
+        SELECT CASE WHEN w.ways OPERATOR(pg_catalog.?|) i.mapped_ways THEN true
+                    WHEN i.mapped_ways IS NOT NULL
+                         AND w.timed_ways IS NULL
+                         AND i.mapped_until OPERATOR(pg_catalog.>=) w.newest_mapping THEN false END
+        FROM auth.user_identity i, auth.permission_cache w
+        WHERE i.user_id OPERATOR(pg_catalog.=) _user_id
+          AND i.is_last_used
+          AND w.tenant_id OPERATOR(pg_catalog.=) coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid)
+          AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C");
     IF v_granted THEN
         RETURN true;
     END IF;
 
-    -- And two more answer no, for whoever has nothing but mapped groups.
-    IF v_is_known
-       AND v_granted IS NOT NULL
-       AND NOT EXISTS (SELECT FROM auth.user_group_member m WHERE m.user_id OPERATOR(pg_catalog.=) _user_id)
-       AND NOT EXISTS (SELECT FROM auth.permission_assignment a
-                       WHERE a.user_id OPERATOR(pg_catalog.=) _user_id AND a.tenant_id OPERATOR(pg_catalog.=) v_tenant_id)
-    THEN
-        RETURN false;
+    -- Two more answer no, for whoever has nothing but mapped groups.
+    IF NOT v_granted THEN
+        IF NOT EXISTS (SELECT FROM auth.user_group_member m WHERE m.user_id OPERATOR(pg_catalog.=) _user_id)
+           AND NOT EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id OPERATOR(pg_catalog.=) _user_id)
+        THEN
+            RETURN false;
+        END IF;
     END IF;
-    RETURN unsecure.decide_permission(_user_id, _permission_code, v_tenant_id);
+    RETURN unsecure.decide_permission(_user_id, _permission_code, _tenant_id);
 END;
 $function$;
 

@@ -5,35 +5,53 @@ CREATE OR REPLACE FUNCTION auth.effective_permissions(
     _tenant_id uuid DEFAULT NULL
 )
 RETURNS TABLE (permission_code text, valid_until timestamptz)
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET plan_cache_mode = force_generic_plan -- planning takes longer than running
 AS $function$
-    WITH assigned AS (
-        SELECT g.permission_code, least(g.valid_until, y.valid_until) AS valid_until
-        FROM unsecure.user_ways(_user_id) AS y
-        JOIN unsecure.group_way w ON w.way = y.way
-        JOIN unsecure.group_permission g ON g.user_group_id = w.user_group_id
-        WHERE g.tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id())
-          AND (g.valid_until IS NULL OR g.valid_until > statement_timestamp())
-        UNION ALL
-        SELECT p.code, a.valid_until
-        FROM auth.permission_assignment a
-        JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-        LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
-        JOIN auth.permission p ON unsecure.is_at_or_below(p.code, coalesce(a.permission_code, s.permission_code))
-        WHERE a.user_id = _user_id
-          AND a.tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id())
-          AND t.is_active
-          AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
-    )
-    SELECT a.permission_code, CASE WHEN bool_and(a.valid_until IS NOT NULL) THEN max(a.valid_until) END
-    FROM assigned a
-    WHERE EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = _user_id AND u.is_active AND NOT u.is_locked)
-    GROUP BY a.permission_code
-    ORDER BY a.permission_code;
+#variable_conflict use_column
+DECLARE
+    v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
+BEGIN
+    IF NOT EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = _user_id AND u.is_active AND NOT u.is_locked) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        WITH way AS MATERIALIZED (
+            SELECT m.user_group_id, m.valid_until
+            FROM auth.user_group_member m
+            JOIN unsecure.group_way w ON w.user_group_id = m.user_group_id AND w.mapping_no = 0
+            WHERE m.user_id = _user_id
+              AND (m.valid_until IS NULL OR m.valid_until > statement_timestamp())
+            UNION
+            SELECT w.user_group_id, NULL
+            FROM unsecure.mapped_ways(_user_id) AS y
+            JOIN unsecure.group_way w ON w.mapping_no = y::bigint
+        ), assigned AS (
+            SELECT g.permission_code, least(g.valid_until, y.valid_until) AS valid_until
+            FROM way y
+            JOIN unsecure.group_permission g ON g.user_group_id = y.user_group_id
+            WHERE g.tenant_id = v_tenant_id
+              AND (g.valid_until IS NULL OR g.valid_until > statement_timestamp())
+            UNION ALL
+            SELECT p.code, a.valid_until
+            FROM auth.permission_assignment a
+            JOIN auth.tenant t ON t.tenant_id = a.tenant_id
+            LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+            JOIN auth.permission p ON unsecure.is_at_or_below(p.code, coalesce(a.permission_code, s.permission_code))
+            WHERE a.user_id = _user_id
+              AND a.tenant_id = v_tenant_id
+              AND t.is_active
+              AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
+        )
+        SELECT a.permission_code::text, CASE WHEN bool_and(a.valid_until IS NOT NULL) THEN max(a.valid_until) END
+        FROM assigned a
+        GROUP BY a.permission_code
+        ORDER BY a.permission_code;
+END;
 $function$;
 
 COMMENT ON FUNCTION auth.effective_permissions(uuid, uuid) IS
