@@ -1154,31 +1154,16 @@ STABLE
 PARALLEL SAFE
 SECURITY DEFINER
 AS $function$
-DECLARE
-    v_granted pg_catalog.bool;
 BEGIN
-    -- Two lookups answer yes; no row or NULL: not known.
-    v_granted := (
-        SELECT CASE WHEN w.ways OPERATOR(pg_catalog.?|) i.mapped_ways THEN true
-                    WHEN i.mapped_ways IS NOT NULL
-                         AND w.timed_ways IS NULL
-                         AND i.mapped_until OPERATOR(pg_catalog.>=) w.newest_mapping THEN false END
+    -- Two lookups answer yes.
+    IF (SELECT w.ways OPERATOR(pg_catalog.?|) i.mapped_ways
         FROM auth.user_identity i, auth.permission_cache w
         WHERE i.user_id OPERATOR(pg_catalog.=) _user_id
           AND i.is_last_used
           AND w.tenant_id OPERATOR(pg_catalog.=) coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid)
-          AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C");
-    IF v_granted THEN
+          AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C")
+    THEN
         RETURN true;
-    END IF;
-
-    -- Two more answer no, for whoever has nothing but mapped groups.
-    IF NOT v_granted THEN
-        IF NOT EXISTS (SELECT FROM auth.user_group_member m WHERE m.user_id OPERATOR(pg_catalog.=) _user_id)
-           AND NOT EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id OPERATOR(pg_catalog.=) _user_id)
-        THEN
-            RETURN false;
-        END IF;
     END IF;
     RETURN unsecure.decide_permission(_user_id, _permission_code, _tenant_id);
 END;
@@ -1362,7 +1347,7 @@ BEGIN
             RAISE EXCEPTION 'permission % is in use', _code
                 USING ERRCODE = 'RW312',
                       DETAIL  = v_uses || '.',
-                      HINT    = 'Nothing was changed. Pass _cascade => true to remove all of it.';
+                      HINT    = 'Nothing was changed. Pass _cascade => true (--cascade) to remove all of it.';
         END IF;
     END IF;
 
@@ -1517,7 +1502,7 @@ BEGIN
         RAISE EXCEPTION 'permission set % is assigned', to_json(_code)
             USING ERRCODE = 'RW312',
                   DETAIL  = format('%s assignments.', v_assignments),
-                  HINT    = 'Nothing was changed. Pass _cascade => true to remove them too.';
+                  HINT    = 'Nothing was changed. Pass _cascade => true (--cascade) to remove them too.';
     END IF;
     DELETE FROM auth.permission_assignment WHERE perm_set_id = v_perm_set_id;
     DELETE FROM auth.perm_set_permission WHERE perm_set_id = v_perm_set_id;
@@ -1583,7 +1568,7 @@ BEGIN
             RAISE EXCEPTION 'group % belongs to another tenant', to_json(v_group.code)
                 USING ERRCODE = 'RW313',
                       DETAIL  = format('It belongs to tenant %s; the assignment is in tenant %s.', v_group.tenant_id, v_tenant_id),
-                      HINT    = format('Assign it in its own: _tenant_id => %L.', v_group.tenant_id);
+                      HINT    = format('Assign it in its own: _tenant_id => %L (--tenant %s).', v_group.tenant_id, v_group.tenant_id);
         END IF;
     END IF;
 
@@ -1682,9 +1667,14 @@ BEGIN
         ), assigned AS (
             SELECT g.permission_code, least(g.valid_until, y.valid_until) AS valid_until
             FROM way y
-            JOIN unsecure.group_permission g ON g.user_group_id = y.user_group_id
-            WHERE g.tenant_id = v_tenant_id
-              AND (g.valid_until IS NULL OR g.valid_until > statement_timestamp())
+            -- OFFSET 0: group by group, and not all that all groups have.
+            CROSS JOIN LATERAL (
+                SELECT p.permission_code, p.valid_until
+                FROM unsecure.group_permission p
+                WHERE p.user_group_id = y.user_group_id AND p.tenant_id = v_tenant_id
+                OFFSET 0
+            ) AS g
+            WHERE g.valid_until IS NULL OR g.valid_until > statement_timestamp()
             UNION ALL
             SELECT p.code, a.valid_until
             FROM auth.permission_assignment a
@@ -1795,6 +1785,7 @@ RETURNS TABLE (
     source           text,
     provider_code    text,
     provider_user_id text,
+    external_kind    text,
     external_name    text,
     group_code       text,
     perm_set_code    text,
@@ -1827,13 +1818,13 @@ BEGIN
               AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, sp.permission_code))
         ), way AS MATERIALIZED (
             SELECT m.user_group_id, 'member' AS source, NULL::text AS provider_code, NULL::text AS provider_user_id,
-                   NULL::text AS external_name, m.valid_until, 'external' AS not_in_type,
+                   NULL::text AS external_kind, NULL::text AS external_name, m.valid_until, 'external' AS not_in_type,
                    ARRAY[CASE WHEN m.valid_until <= statement_timestamp() THEN format('the membership ended at %s', m.valid_until) END]
                        AS missing
             FROM auth.user_group_member m
             WHERE m.user_id = _user_id
             UNION ALL
-            SELECT x.user_group_id, 'mapping', p.code, i.provider_user_id, x.external_name, NULL, 'internal',
+            SELECT x.user_group_id, 'mapping', p.code, i.provider_user_id, x.external_kind, x.external_name, NULL, 'internal',
                    ARRAY[
                        CASE WHEN NOT x.is_active THEN 'the mapping is disabled' END,
                        CASE WHEN NOT p.is_active THEN format('provider %s is disabled', p.code) END,
@@ -1847,7 +1838,7 @@ BEGIN
             WHERE i.user_id = _user_id
         ), path AS (
             SELECT CASE WHEN a.user_id IS NOT NULL THEN 'direct' ELSE coalesce(w.source, 'none') END AS source,
-                   w.provider_code, w.provider_user_id, w.external_name, g.code AS group_code, a.set_code, a.node,
+                   w.provider_code, w.provider_user_id, w.external_kind, w.external_name, g.code AS group_code, a.set_code, a.node,
                    least(a.valid_until, w.valid_until) AS valid_until,
                    CASE WHEN least(a.valid_until, w.valid_until) = a.valid_until THEN 'assignment'
                         WHEN w.valid_until IS NOT NULL THEN 'membership' END AS ends_with,
@@ -1872,23 +1863,24 @@ BEGIN
         ), answer AS (
             SELECT EXISTS (SELECT FROM path p WHERE p.missing = '{}') AS is_granted
         )
-        SELECT n.is_granted, p.source, p.provider_code, p.provider_user_id, p.external_name, p.group_code, p.set_code, p.node::text,
+        SELECT n.is_granted, p.source, p.provider_code, p.provider_user_id, p.external_kind, p.external_name, p.group_code, p.set_code,
+               p.node::text,
                p.valid_until, p.ends_with, p.missing
         FROM path p
         CROSS JOIN answer n
         WHERE NOT n.is_granted OR p.missing = '{}'
         UNION ALL
-        SELECT false, 'none', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ARRAY['nothing assigns it in this tenant']
+        SELECT false, 'none', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ARRAY['nothing assigns it in this tenant']
         WHERE NOT EXISTS (SELECT FROM path)
         -- The path that lasts longest, or lacks least, comes first.
-        ORDER BY 9 DESC NULLS FIRST, 11, 6, 5, 7;
+        ORDER BY 10 DESC NULLS FIRST, 12, 7, 6, 8;
 END;
 $function$;
 
 COMMENT ON FUNCTION auth.explain_permission(uuid, text, uuid) IS
     'Why a user has a permission in a tenant (NULL: the default one), or what is missing: one row per path. source: mapping (identity '
-    'provider_user_id at provider_code has external_name, which is mapped to group_code), member (put into group_code by hand), direct '
-    '(assigned to the user), none (no way in). granted_code: the node that is assigned, in perm_set_code or by itself. valid_until and '
+    'provider_user_id at provider_code has external_name, an external_kind (group or role) that is mapped to group_code), member (put '
+    'into group_code by hand), direct (assigned to the user), none (no way in). granted_code: the node that is assigned, in perm_set_code or by itself. valid_until and '
     'ends_with: when the path ends, and with what (assignment, membership); NULL: it does not. When is_granted, the paths that give it; '
     'else all that would, and what each one misses. RW011: no such user; RW015: no such tenant; RW016: no such permission.';
 

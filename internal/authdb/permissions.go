@@ -43,6 +43,7 @@ type PermissionPath struct {
 	Source         string             `json:"source" db:"source"` // mapping, member, direct, none
 	ProviderCode   *string            `json:"provider_code" db:"provider_code"`
 	ProviderUserID *string            `json:"provider_user_id" db:"provider_user_id"`
+	ExternalKind   *string            `json:"external_kind" db:"external_kind"`
 	ExternalName   *string            `json:"external_name" db:"external_name"`
 	GroupCode      *string            `json:"group_code" db:"group_code"`
 	PermSetCode    *string            `json:"perm_set_code" db:"perm_set_code"`
@@ -115,7 +116,7 @@ func (db *DB) CountUsersWithPermission(ctx context.Context, code, tenantID strin
 // ExplainPermission calls auth.explain_permission, which sorts its rows.
 func (db *DB) ExplainPermission(ctx context.Context, userID, code, tenantID string) ([]PermissionPath, error) {
 	return all[PermissionPath](ctx, db, `
-		SELECT is_granted, source, provider_code, provider_user_id, external_name, group_code, perm_set_code, granted_code,
+		SELECT is_granted, source, provider_code, provider_user_id, external_kind, external_name, group_code, perm_set_code, granted_code,
 		       valid_until, ends_with, missing
 		FROM auth.explain_permission(_user_id => @user, _permission_code => @code, _tenant_id => @tenant)`,
 		args{"user": userID, "code": code, "tenant": tenantID})

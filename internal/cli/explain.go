@@ -90,7 +90,7 @@ func stepsOf(path authdb.PermissionPath) []string {
 	switch path.Source {
 	case "mapping":
 		steps = append(steps, "identity "+escape(textOf(path.ProviderCode)+"/"+textOf(path.ProviderUserID)))
-		add("has ", path.ExternalName)
+		add("has "+textOf(path.ExternalKind)+" ", path.ExternalName)
 	case "member":
 		group = "manual member of group "
 	case "direct":

@@ -46,7 +46,7 @@ BEGIN
             RAISE EXCEPTION 'group % belongs to another tenant', to_json(v_group.code)
                 USING ERRCODE = 'RW313',
                       DETAIL  = format('It belongs to tenant %s; the assignment is in tenant %s.', v_group.tenant_id, v_tenant_id),
-                      HINT    = format('Assign it in its own: _tenant_id => %L.', v_group.tenant_id);
+                      HINT    = format('Assign it in its own: _tenant_id => %L (--tenant %s).', v_group.tenant_id, v_group.tenant_id);
         END IF;
     END IF;
 

@@ -146,31 +146,16 @@ STABLE
 PARALLEL SAFE
 SECURITY DEFINER
 AS $function$
-DECLARE
-    v_granted pg_catalog.bool;
 BEGIN
-    -- Two lookups answer yes; no row or NULL: not known.
-    v_granted := (
-        SELECT CASE WHEN w.ways OPERATOR(pg_catalog.?|) i.mapped_ways THEN true
-                    WHEN i.mapped_ways IS NOT NULL
-                         AND w.timed_ways IS NULL
-                         AND i.mapped_until OPERATOR(pg_catalog.>=) w.newest_mapping THEN false END
+    -- Two lookups answer yes.
+    IF (SELECT w.ways OPERATOR(pg_catalog.?|) i.mapped_ways
         FROM auth.user_identity i, auth.permission_cache w
         WHERE i.user_id OPERATOR(pg_catalog.=) _user_id
           AND i.is_last_used
           AND w.tenant_id OPERATOR(pg_catalog.=) coalesce(_tenant_id, '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid)
-          AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C");
-    IF v_granted THEN
+          AND w.permission_code OPERATOR(pg_catalog.=) _permission_code COLLATE pg_catalog."C")
+    THEN
         RETURN true;
-    END IF;
-
-    -- Two more answer no, for whoever has nothing but mapped groups.
-    IF NOT v_granted THEN
-        IF NOT EXISTS (SELECT FROM auth.user_group_member m WHERE m.user_id OPERATOR(pg_catalog.=) _user_id)
-           AND NOT EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id OPERATOR(pg_catalog.=) _user_id)
-        THEN
-            RETURN false;
-        END IF;
     END IF;
     RETURN unsecure.decide_permission(_user_id, _permission_code, _tenant_id);
 END;

@@ -33,9 +33,14 @@ BEGIN
         ), assigned AS (
             SELECT g.permission_code, least(g.valid_until, y.valid_until) AS valid_until
             FROM way y
-            JOIN unsecure.group_permission g ON g.user_group_id = y.user_group_id
-            WHERE g.tenant_id = v_tenant_id
-              AND (g.valid_until IS NULL OR g.valid_until > statement_timestamp())
+            -- OFFSET 0: group by group, and not all that all groups have.
+            CROSS JOIN LATERAL (
+                SELECT p.permission_code, p.valid_until
+                FROM unsecure.group_permission p
+                WHERE p.user_group_id = y.user_group_id AND p.tenant_id = v_tenant_id
+                OFFSET 0
+            ) AS g
+            WHERE g.valid_until IS NULL OR g.valid_until > statement_timestamp()
             UNION ALL
             SELECT p.code, a.valid_until
             FROM auth.permission_assignment a

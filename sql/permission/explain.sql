@@ -10,6 +10,7 @@ RETURNS TABLE (
     source           text,
     provider_code    text,
     provider_user_id text,
+    external_kind    text,
     external_name    text,
     group_code       text,
     perm_set_code    text,
@@ -42,13 +43,13 @@ BEGIN
               AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, sp.permission_code))
         ), way AS MATERIALIZED (
             SELECT m.user_group_id, 'member' AS source, NULL::text AS provider_code, NULL::text AS provider_user_id,
-                   NULL::text AS external_name, m.valid_until, 'external' AS not_in_type,
+                   NULL::text AS external_kind, NULL::text AS external_name, m.valid_until, 'external' AS not_in_type,
                    ARRAY[CASE WHEN m.valid_until <= statement_timestamp() THEN format('the membership ended at %s', m.valid_until) END]
                        AS missing
             FROM auth.user_group_member m
             WHERE m.user_id = _user_id
             UNION ALL
-            SELECT x.user_group_id, 'mapping', p.code, i.provider_user_id, x.external_name, NULL, 'internal',
+            SELECT x.user_group_id, 'mapping', p.code, i.provider_user_id, x.external_kind, x.external_name, NULL, 'internal',
                    ARRAY[
                        CASE WHEN NOT x.is_active THEN 'the mapping is disabled' END,
                        CASE WHEN NOT p.is_active THEN format('provider %s is disabled', p.code) END,
@@ -62,7 +63,7 @@ BEGIN
             WHERE i.user_id = _user_id
         ), path AS (
             SELECT CASE WHEN a.user_id IS NOT NULL THEN 'direct' ELSE coalesce(w.source, 'none') END AS source,
-                   w.provider_code, w.provider_user_id, w.external_name, g.code AS group_code, a.set_code, a.node,
+                   w.provider_code, w.provider_user_id, w.external_kind, w.external_name, g.code AS group_code, a.set_code, a.node,
                    least(a.valid_until, w.valid_until) AS valid_until,
                    CASE WHEN least(a.valid_until, w.valid_until) = a.valid_until THEN 'assignment'
                         WHEN w.valid_until IS NOT NULL THEN 'membership' END AS ends_with,
@@ -87,23 +88,24 @@ BEGIN
         ), answer AS (
             SELECT EXISTS (SELECT FROM path p WHERE p.missing = '{}') AS is_granted
         )
-        SELECT n.is_granted, p.source, p.provider_code, p.provider_user_id, p.external_name, p.group_code, p.set_code, p.node::text,
+        SELECT n.is_granted, p.source, p.provider_code, p.provider_user_id, p.external_kind, p.external_name, p.group_code, p.set_code,
+               p.node::text,
                p.valid_until, p.ends_with, p.missing
         FROM path p
         CROSS JOIN answer n
         WHERE NOT n.is_granted OR p.missing = '{}'
         UNION ALL
-        SELECT false, 'none', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ARRAY['nothing assigns it in this tenant']
+        SELECT false, 'none', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ARRAY['nothing assigns it in this tenant']
         WHERE NOT EXISTS (SELECT FROM path)
         -- The path that lasts longest, or lacks least, comes first.
-        ORDER BY 9 DESC NULLS FIRST, 11, 6, 5, 7;
+        ORDER BY 10 DESC NULLS FIRST, 12, 7, 6, 8;
 END;
 $function$;
 
 COMMENT ON FUNCTION auth.explain_permission(uuid, text, uuid) IS
     'Why a user has a permission in a tenant (NULL: the default one), or what is missing: one row per path. source: mapping (identity '
-    'provider_user_id at provider_code has external_name, which is mapped to group_code), member (put into group_code by hand), direct '
-    '(assigned to the user), none (no way in). granted_code: the node that is assigned, in perm_set_code or by itself. valid_until and '
+    'provider_user_id at provider_code has external_name, an external_kind (group or role) that is mapped to group_code), member (put '
+    'into group_code by hand), direct (assigned to the user), none (no way in). granted_code: the node that is assigned, in perm_set_code or by itself. valid_until and '
     'ends_with: when the path ends, and with what (assignment, membership); NULL: it does not. When is_granted, the paths that give it; '
     'else all that would, and what each one misses. RW011: no such user; RW015: no such tenant; RW016: no such permission.';
 

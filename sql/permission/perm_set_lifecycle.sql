@@ -132,7 +132,7 @@ BEGIN
         RAISE EXCEPTION 'permission set % is assigned', to_json(_code)
             USING ERRCODE = 'RW312',
                   DETAIL  = format('%s assignments.', v_assignments),
-                  HINT    = 'Nothing was changed. Pass _cascade => true to remove them too.';
+                  HINT    = 'Nothing was changed. Pass _cascade => true (--cascade) to remove them too.';
     END IF;
     DELETE FROM auth.permission_assignment WHERE perm_set_id = v_perm_set_id;
     DELETE FROM auth.perm_set_permission WHERE perm_set_id = v_perm_set_id;

@@ -91,7 +91,7 @@ BEGIN
             RAISE EXCEPTION 'permission % is in use', _code
                 USING ERRCODE = 'RW312',
                       DETAIL  = v_uses || '.',
-                      HINT    = 'Nothing was changed. Pass _cascade => true to remove all of it.';
+                      HINT    = 'Nothing was changed. Pass _cascade => true (--cascade) to remove all of it.';
         END IF;
     END IF;
 

@@ -210,7 +210,7 @@ func TestExplainDrawsThePaths(t *testing.T) {
 	for _, expect := range []struct{ user, tree string }{
 		{"ada", `ada may orders.read in tenant default
 └─ identity entra/ada@corp
-   └─ has Engineering
+   └─ has group Engineering
       └─ group developers
          ├─ set clerk
          │  └─ permission orders
@@ -258,11 +258,11 @@ func TestExplainAsJSONHasTheColumnsOfTheFunction(t *testing.T) {
 	for user, expect := range map[string]map[string]any{
 		"ada": {
 			"is_granted": true, "source": "mapping", "provider_code": "entra", "provider_user_id": "ada@corp",
-			"external_name": "Engineering", "group_code": "developers", "perm_set_code": nil, "granted_code": "orders",
+			"external_kind": "group", "external_name": "Engineering", "group_code": "developers", "perm_set_code": nil, "granted_code": "orders",
 			"ends_with": "assignment",
 		},
 		"cleo": {
-			"is_granted": false, "source": "none", "provider_code": nil, "provider_user_id": nil, "external_name": nil,
+			"is_granted": false, "source": "none", "provider_code": nil, "provider_user_id": nil, "external_kind": nil, "external_name": nil,
 			"group_code": "developers", "perm_set_code": nil, "granted_code": "orders", "ends_with": "assignment",
 		},
 	} {
