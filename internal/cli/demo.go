@@ -125,7 +125,7 @@ func (d *demo) play() {
 	d.heading("Installation, as a role that is no superuser")
 	d.run("migrate up")
 
-	d.heading("Two providers, and which of their groups count")
+	d.heading("Two providers, which of their groups count, and for what")
 	d.prepare("provider create entra --type entra --link-by email")
 	d.prepare("provider create github --type github --link-by email")
 	d.prepare("group create developers --type external")
@@ -134,6 +134,8 @@ func (d *demo) play() {
 	d.prepare("mapping create developers --provider entra --external-group Engineering")
 	d.prepare("mapping create sales --provider entra --external-group Sales")
 	d.prepare("mapping create deployers --provider github --external-group core")
+	d.prepare("permission create source.commit")
+	d.prepare("permission assign source --group developers")
 
 	d.heading("Monday: five people join, three of them are on GitHub too")
 	d.sync("entra-monday", "entra")
@@ -147,6 +149,8 @@ func (d *demo) play() {
 	d.heading("Tuesday: Chen moves from engineering to sales")
 	d.sync("entra-tuesday", "entra")
 	d.people()
+	d.run("explain bilal source.commit")
+	d.run("explain chen source.commit")
 
 	d.heading("Wednesday: Emre leaves")
 	d.sync("entra-wednesday", "entra")

@@ -127,6 +127,7 @@ func prepareAccounts(ctx context.Context, conn *pgx.Conn) ([]account, error) {
 		`ALTER TABLE auth.user_identity DISABLE TRIGGER USER`,
 		`UPDATE auth.user_identity SET is_last_used = true, last_login_at = now()`,
 		`ALTER TABLE auth.user_identity ENABLE TRIGGER USER`,
+		`SELECT auth.fill_permission_cache(NULL)`,
 		floorTables,
 		`INSERT INTO floor.user_info SELECT * FROM auth.user_info`,
 		`INSERT INTO floor.user_identity SELECT * FROM auth.user_identity`,

@@ -20,7 +20,7 @@ import (
 const (
 	workers               = 4
 	rounds                = 10
-	transactionsPerWorker = 25 // in a round
+	transactionsPerWorker = 50 // in a round
 )
 
 // journal is what the workers did, for the report of a difference.

@@ -97,8 +97,7 @@ kill -INT "$pid"
 wait "$pid"
 `
 
-// replica makes a standby of a server that the harness started, and connects to it. No pg_basebackup is needed, which minimal
-// distributions lack: the primary itself copies its files (the low-level backup of PostgreSQL's manual).
+// replica makes a standby of a server that the harness started, and connects to it.
 func replica(t testing.TB, superURL string) *pgx.Conn {
 	t.Helper()
 	primary := harness.Connect(t, superURL)
@@ -110,25 +109,26 @@ func replica(t testing.TB, superURL string) *pgx.Conn {
 	owner := info.Sys().(*syscall.Stat_t)
 	folder := filepath.Join(filepath.Dir(data), "standby")
 
-	start, stop := `pg_backup_start('standby', true)`, `SELECT labelfile FROM pg_backup_stop(false)`
-	if harness.One[int](t, primary, `SELECT current_setting('server_version_num')::int`) < 150000 {
-		start, stop = `pg_start_backup('standby', true, false)`, `SELECT labelfile FROM pg_stop_backup(false, false)`
+	port := harness.One[string](t, primary, `SHOW port`)
+	binaries := harness.One[string](t, primary, `SELECT setting FROM pg_config WHERE name = 'BINDIR'`)
+	files := map[string]string{"standby.signal": ""}
+	if backup := filepath.Join(binaries, "pg_basebackup"); exists(backup) {
+		run(t, primary, fmt.Sprintf(`%s -D %s -h %s -p %s -U postgres -c fast -X stream --no-sync`, backup, folder, filepath.Dir(data), port))
+	} else {
+		files["backup_label"] = copyFiles(t, primary, data, folder)
 	}
-	harness.Exec(t, primary, `SELECT `+start)
-	run(t, primary, fmt.Sprintf(`cp -R %s %s && rm -rf %[2]s/postmaster.* %[2]s/pg_wal/* %[2]s/pg_dynshmem/* && mkdir -p %[2]s/pg_wal/archive_status`, data, folder))
-	label := harness.One[string](t, primary, stop)
 
-	settings := fmt.Sprintf("primary_conninfo = 'host=%s port=%s user=postgres'\n", filepath.Dir(data), harness.One[string](t, primary, `SHOW port`)) +
+	settings := fmt.Sprintf("primary_conninfo = 'host=%s port=%s user=postgres'\n", filepath.Dir(data), port) +
 		fmt.Sprintf("unix_socket_directories = '%s'\nlisten_addresses = ''\nmax_connections = 300\nfsync = off\nhot_standby = on\n", folder) +
 		"dynamic_shared_memory_type = mmap\nmax_standby_streaming_delay = 1s\n"
-	for name, content := range map[string]string{"backup_label": label, "standby.signal": "", "standby.conf": settings} {
+	files["standby.conf"] = settings
+	for name, content := range files {
 		path := filepath.Join(folder, name)
 		if err := errors.Join(os.WriteFile(path, []byte(content), 0o600), os.Lchown(path, int(owner.Uid), int(owner.Gid))); err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	binaries := harness.One[string](t, primary, `SELECT setting FROM pg_config WHERE name = 'BINDIR'`)
 	cmd := exec.Command("/bin/sh", "-c", standbyScript, "sh", filepath.Join(binaries, "postgres"), folder)
 	cmd.Dir = "/"
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH"), "LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH")}
@@ -160,6 +160,24 @@ func replica(t testing.TB, superURL string) *pgx.Conn {
 	query.Set("host", folder)
 	address.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
 	return connectSoon(t, address.String())
+}
+
+// copyFiles does what pg_basebackup does, which minimal distributions lack: the low-level backup of PostgreSQL's manual. It returns
+// the backup's label.
+func copyFiles(t testing.TB, primary *pgx.Conn, data, folder string) string {
+	t.Helper()
+	start, stop := `pg_backup_start('standby', true)`, `SELECT labelfile FROM pg_backup_stop(false)`
+	if harness.One[int](t, primary, `SELECT current_setting('server_version_num')::int`) < 150000 {
+		start, stop = `pg_start_backup('standby', true, false)`, `SELECT labelfile FROM pg_stop_backup(false, false)`
+	}
+	harness.Exec(t, primary, `SELECT `+start)
+	run(t, primary, fmt.Sprintf(`cp -R %s %s && rm -rf %[2]s/postmaster.* %[2]s/pg_wal/* %[2]s/pg_dynshmem/* && mkdir -p %[2]s/pg_wal/archive_status`, data, folder))
+	return harness.One[string](t, primary, stop)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // run lets the server run a command, as the account that it runs as.
