@@ -56,9 +56,10 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
+    -- Written by this transaction already: it has the lock. By xmin too, since changed_by may come from another cluster (pg_dump).
     UPDATE unsecure.permission_model
     SET changed_by = pg_current_xact_id()
-    WHERE changed_by <> pg_current_xact_id();
+    WHERE changed_by <> pg_current_xact_id() OR xmin <> pg_current_xact_id()::xid;
 END;
 $function$;
 
