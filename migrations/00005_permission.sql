@@ -268,26 +268,30 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.nodes_above(text[]) IS 'Permissions with the nodes above them: whoever is granted one of these has something of them.';
 
--- What groups give: an assignment, unrolled over its set and over the tree. Ends are for the reader to judge.
-CREATE VIEW unsecure.group_permission AS
-SELECT a.tenant_id, a.user_group_id, a.node_code, p.code AS permission_code, a.valid_until
+-- What is assigned in active tenants, unrolled over the sets and over the tree. Ends are for the reader to judge.
+CREATE VIEW unsecure.assigned_permission AS
+SELECT a.tenant_id, a.user_group_id, a.user_id, a.node_code, p.code AS permission_code, a.valid_until
 FROM (
-    SELECT n.tenant_id, n.user_group_id, n.permission_code AS node_code, n.valid_until
+    SELECT n.tenant_id, n.user_group_id, n.user_id, n.permission_code AS node_code, n.valid_until
     FROM auth.permission_assignment n
     WHERE n.permission_code IS NOT NULL
     UNION ALL
-    SELECT n.tenant_id, n.user_group_id, s.permission_code, n.valid_until
+    SELECT n.tenant_id, n.user_group_id, n.user_id, s.permission_code, n.valid_until
     FROM auth.permission_assignment n
     JOIN auth.perm_set_permission s ON s.perm_set_id = n.perm_set_id
 ) AS a
 JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-JOIN auth.user_group g ON g.user_group_id = a.user_group_id
 -- The range is for the index: it holds the node, what is below it, and some that only begin alike.
 JOIN auth.permission p
     ON p.code >= a.node_code AND p.code < a.node_code || '/'
    AND unsecure.is_at_or_below(p.code, a.node_code)
-WHERE t.is_active
-  AND g.is_active
+WHERE t.is_active;
+
+CREATE VIEW unsecure.group_permission AS
+SELECT a.tenant_id, a.user_group_id, a.node_code, a.permission_code, a.valid_until
+FROM unsecure.assigned_permission a
+JOIN auth.user_group g ON g.user_group_id = a.user_group_id
+WHERE g.is_active
   AND (g.tenant_id IS NULL OR g.tenant_id = a.tenant_id);
 
 -- How one can be in a group.
@@ -304,10 +308,11 @@ WHERE g.group_type <> 'internal'
   AND m.is_active
   AND p.is_active;
 
+COMMENT ON VIEW unsecure.assigned_permission IS 'Which group or user is assigned which permission in which active tenant, by which node, until when.';
 COMMENT ON VIEW unsecure.group_permission IS 'Which group gives which permission in which tenant, and until when.';
 COMMENT ON VIEW unsecure.group_way IS 'Ways into groups: by hand (mapping_no 0), and active mappings of active providers.';
 
-REVOKE ALL ON unsecure.group_permission, unsecure.group_way FROM PUBLIC;
+REVOKE ALL ON unsecure.assigned_permission, unsecure.group_permission, unsecure.group_way FROM PUBLIC;
 
 -- Desired minus actual, for the permissions that these groups give or gave.
 CREATE OR REPLACE FUNCTION unsecure.refresh_permission_cache(_user_group_ids uuid[])
@@ -1028,23 +1033,30 @@ COMMENT ON FUNCTION unsecure.mapped_ways(uuid) IS
     'What auth.user_identity.mapped_ways would hold; before any login, of all active identities. Whether the user is usable is the '
     'caller''s to ask.';
 
-CREATE OR REPLACE FUNCTION unsecure.require_permission_code(_permission_code text)
+CREATE OR REPLACE FUNCTION unsecure.require_permission_codes(_permission_codes text[])
 RETURNS void
 LANGUAGE plpgsql
 STABLE
 PARALLEL SAFE
 AS $function$
+DECLARE
+    v_missing text := (
+        SELECT string_agg(coalesce(to_json(c.code)::text, 'NULL'), ', ')
+        FROM (SELECT DISTINCT unnest(_permission_codes) AS code) AS c
+        WHERE NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = c.code COLLATE "C"));
 BEGIN
-    IF NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C") THEN
+    IF v_missing IS NOT NULL THEN
         RAISE EXCEPTION 'permission does not exist'
             USING ERRCODE = 'RW016',
-                  DETAIL  = format('Permission %s.', coalesce(to_json(_permission_code)::text, 'NULL')),
+                  DETAIL  = format('Permission %s.', v_missing),
                   HINT    = 'auth.permission lists them; case matters. auth.create_permission makes one.';
     END IF;
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.require_permission_code(text) IS 'RW016 unless the permission exists.';
+COMMENT ON FUNCTION unsecure.require_permission_codes(text[]) IS 'RW016, naming those that do not exist, unless all permissions do.';
+
+REVOKE ALL ON FUNCTION unsecure.require_permission_codes(text[]) FROM PUBLIC;
 
 -- What the first look of auth.has_permission did not answer with yes.
 CREATE OR REPLACE FUNCTION unsecure.decide_permission(
@@ -1109,15 +1121,11 @@ BEGIN
         -- Assigned to the user, and to no group. Most users have nothing of the kind.
         IF EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id = _user_id AND a.tenant_id = v_tenant_id) THEN
             IF EXISTS (
-                SELECT FROM auth.permission_assignment a
-                JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-                LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+                SELECT FROM unsecure.assigned_permission a
                 WHERE a.user_id = _user_id
                   AND a.tenant_id = v_tenant_id
-                  AND t.is_active
-                  AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
-                  AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, s.permission_code))
-                  AND EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C"))
+                  AND a.permission_code = _permission_code COLLATE "C"
+                  AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp()))
             THEN
                 RETURN true;
             END IF;
@@ -1126,7 +1134,7 @@ BEGIN
 
     -- What some group gives exists.
     IF v_user.ways IS NULL THEN
-        PERFORM unsecure.require_permission_code(_permission_code);
+        PERFORM unsecure.require_permission_codes(ARRAY[_permission_code]);
     END IF;
     RETURN false;
 END;
@@ -1138,7 +1146,6 @@ COMMENT ON FUNCTION unsecure.decide_permission(uuid, text, uuid) IS
 
 REVOKE ALL ON FUNCTION
     unsecure.mapped_ways(uuid),
-    unsecure.require_permission_code(text),
     unsecure.decide_permission(uuid, text, uuid)
 FROM PUBLIC;
 
@@ -1257,30 +1264,6 @@ GRANT EXECUTE ON FUNCTION auth.require_permission(uuid, text, uuid) TO rolewrigh
 -- +goose StatementBegin
 -- Making and removing permissions.
 
-CREATE OR REPLACE FUNCTION unsecure.require_permission_codes(_permission_codes text[])
-RETURNS void
-LANGUAGE plpgsql
-STABLE
-AS $function$
-DECLARE
-    v_missing text := (
-        SELECT string_agg(coalesce(to_json(c.code)::text, 'NULL'), ', ')
-        FROM (SELECT DISTINCT unnest(_permission_codes) AS code) AS c
-        WHERE NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = c.code COLLATE "C"));
-BEGIN
-    IF v_missing IS NOT NULL THEN
-        RAISE EXCEPTION 'permission does not exist'
-            USING ERRCODE = 'RW016',
-                  DETAIL  = format('Permission %s.', v_missing),
-                  HINT    = 'auth.permission lists them; case matters. auth.create_permission makes one.';
-    END IF;
-END;
-$function$;
-
-COMMENT ON FUNCTION unsecure.require_permission_codes(text[]) IS 'RW016, naming those that do not exist, unless all permissions do.';
-
-REVOKE ALL ON FUNCTION unsecure.require_permission_codes(text[]) FROM PUBLIC;
-
 CREATE OR REPLACE FUNCTION auth.create_permission(
     _code        text,
     _description text DEFAULT NULL
@@ -1327,7 +1310,7 @@ DECLARE
     v_uses  text;
 BEGIN
     PERFORM unsecure.lock_permission_model();
-    PERFORM unsecure.require_permission_code(_code);
+    PERFORM unsecure.require_permission_codes(ARRAY[_code]);
     v_codes := ARRAY(SELECT p.code FROM auth.permission p WHERE unsecure.is_at_or_below(p.code, _code COLLATE "C"));
 
     IF NOT coalesce(_cascade, false) THEN
@@ -1553,7 +1536,7 @@ BEGIN
     END IF;
     PERFORM unsecure.require_tenant(v_tenant_id);
     IF _permission IS NOT NULL THEN
-        PERFORM unsecure.require_permission_code(_permission);
+        PERFORM unsecure.require_permission_codes(ARRAY[_permission]);
     ELSE
         v_perm_set_id := unsecure.require_perm_set(_perm_set);
     END IF;
@@ -1677,14 +1660,10 @@ BEGIN
             ) AS g
             WHERE g.valid_until IS NULL OR g.valid_until > statement_timestamp()
             UNION ALL
-            SELECT p.code, a.valid_until
-            FROM auth.permission_assignment a
-            JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-            LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
-            JOIN auth.permission p ON unsecure.is_at_or_below(p.code, coalesce(a.permission_code, s.permission_code))
+            SELECT a.permission_code, a.valid_until
+            FROM unsecure.assigned_permission a
             WHERE a.user_id = _user_id
               AND a.tenant_id = v_tenant_id
-              AND t.is_active
               AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
         )
         SELECT a.permission_code::text, CASE WHEN bool_and(a.valid_until IS NOT NULL) THEN max(a.valid_until) END
@@ -1715,7 +1694,7 @@ AS $function$
 DECLARE
     v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
 BEGIN
-    PERFORM unsecure.require_permission_code(_permission_code);
+    PERFORM unsecure.require_permission_codes(ARRAY[_permission_code]);
     RETURN QUERY
         WITH giving AS MATERIALIZED (
             SELECT g.user_group_id, g.valid_until
@@ -1745,14 +1724,11 @@ BEGIN
                   END
             UNION ALL
             SELECT a.user_id, a.valid_until
-            FROM auth.permission_assignment a
-            JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-            LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+            FROM unsecure.assigned_permission a
             WHERE a.user_id IS NOT NULL
               AND a.tenant_id = v_tenant_id
-              AND t.is_active
+              AND a.permission_code = _permission_code COLLATE "C"
               AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
-              AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, s.permission_code))
         )
         SELECT u.user_id, u.username, CASE WHEN bool_and(h.valid_until IS NOT NULL) THEN max(h.valid_until) END
         FROM holder h
@@ -1805,7 +1781,7 @@ DECLARE
     v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
 BEGIN
     PERFORM unsecure.require_user(_user_id);
-    PERFORM unsecure.require_permission_code(_permission_code);
+    PERFORM unsecure.require_permission_codes(ARRAY[_permission_code]);
     PERFORM unsecure.require_tenant(v_tenant_id);
 
     RETURN QUERY
@@ -2554,12 +2530,11 @@ DROP FUNCTION auth.create_perm_set;
 DROP FUNCTION unsecure.require_perm_set;
 DROP FUNCTION auth.delete_permission;
 DROP FUNCTION auth.create_permission;
-DROP FUNCTION unsecure.require_permission_codes;
 DROP FUNCTION auth.require_permission;
 DROP FUNCTION auth.has_permissions;
 DROP FUNCTION auth.has_permission;
 DROP FUNCTION unsecure.decide_permission;
-DROP FUNCTION unsecure.require_permission_code;
+DROP FUNCTION unsecure.require_permission_codes;
 DROP FUNCTION unsecure.mapped_ways;
 DROP VIEW auth.permission_cache_statistics;
 DROP FUNCTION auth.fill_permission_cache;
@@ -2621,6 +2596,7 @@ DROP FUNCTION unsecure.permission_model_changing;
 DROP FUNCTION unsecure.refresh_permission_cache;
 DROP VIEW unsecure.group_way;
 DROP VIEW unsecure.group_permission;
+DROP VIEW unsecure.assigned_permission;
 DROP FUNCTION unsecure.nodes_above;
 DROP FUNCTION unsecure.is_at_or_below;
 DROP FUNCTION unsecure.lock_permission_model;

@@ -30,7 +30,7 @@ BEGIN
     END IF;
     PERFORM unsecure.require_tenant(v_tenant_id);
     IF _permission IS NOT NULL THEN
-        PERFORM unsecure.require_permission_code(_permission);
+        PERFORM unsecure.require_permission_codes(ARRAY[_permission]);
     ELSE
         v_perm_set_id := unsecure.require_perm_set(_perm_set);
     END IF;

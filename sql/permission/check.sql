@@ -19,23 +19,30 @@ COMMENT ON FUNCTION unsecure.mapped_ways(uuid) IS
     'What auth.user_identity.mapped_ways would hold; before any login, of all active identities. Whether the user is usable is the '
     'caller''s to ask.';
 
-CREATE OR REPLACE FUNCTION unsecure.require_permission_code(_permission_code text)
+CREATE OR REPLACE FUNCTION unsecure.require_permission_codes(_permission_codes text[])
 RETURNS void
 LANGUAGE plpgsql
 STABLE
 PARALLEL SAFE
 AS $function$
+DECLARE
+    v_missing text := (
+        SELECT string_agg(coalesce(to_json(c.code)::text, 'NULL'), ', ')
+        FROM (SELECT DISTINCT unnest(_permission_codes) AS code) AS c
+        WHERE NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = c.code COLLATE "C"));
 BEGIN
-    IF NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C") THEN
+    IF v_missing IS NOT NULL THEN
         RAISE EXCEPTION 'permission does not exist'
             USING ERRCODE = 'RW016',
-                  DETAIL  = format('Permission %s.', coalesce(to_json(_permission_code)::text, 'NULL')),
+                  DETAIL  = format('Permission %s.', v_missing),
                   HINT    = 'auth.permission lists them; case matters. auth.create_permission makes one.';
     END IF;
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.require_permission_code(text) IS 'RW016 unless the permission exists.';
+COMMENT ON FUNCTION unsecure.require_permission_codes(text[]) IS 'RW016, naming those that do not exist, unless all permissions do.';
+
+REVOKE ALL ON FUNCTION unsecure.require_permission_codes(text[]) FROM PUBLIC;
 
 -- What the first look of auth.has_permission did not answer with yes.
 CREATE OR REPLACE FUNCTION unsecure.decide_permission(
@@ -100,15 +107,11 @@ BEGIN
         -- Assigned to the user, and to no group. Most users have nothing of the kind.
         IF EXISTS (SELECT FROM auth.permission_assignment a WHERE a.user_id = _user_id AND a.tenant_id = v_tenant_id) THEN
             IF EXISTS (
-                SELECT FROM auth.permission_assignment a
-                JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-                LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+                SELECT FROM unsecure.assigned_permission a
                 WHERE a.user_id = _user_id
                   AND a.tenant_id = v_tenant_id
-                  AND t.is_active
-                  AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
-                  AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, s.permission_code))
-                  AND EXISTS (SELECT FROM auth.permission p WHERE p.code = _permission_code COLLATE "C"))
+                  AND a.permission_code = _permission_code COLLATE "C"
+                  AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp()))
             THEN
                 RETURN true;
             END IF;
@@ -117,7 +120,7 @@ BEGIN
 
     -- What some group gives exists.
     IF v_user.ways IS NULL THEN
-        PERFORM unsecure.require_permission_code(_permission_code);
+        PERFORM unsecure.require_permission_codes(ARRAY[_permission_code]);
     END IF;
     RETURN false;
 END;
@@ -129,7 +132,6 @@ COMMENT ON FUNCTION unsecure.decide_permission(uuid, text, uuid) IS
 
 REVOKE ALL ON FUNCTION
     unsecure.mapped_ways(uuid),
-    unsecure.require_permission_code(text),
     unsecure.decide_permission(uuid, text, uuid)
 FROM PUBLIC;
 

@@ -42,14 +42,10 @@ BEGIN
             ) AS g
             WHERE g.valid_until IS NULL OR g.valid_until > statement_timestamp()
             UNION ALL
-            SELECT p.code, a.valid_until
-            FROM auth.permission_assignment a
-            JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-            LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
-            JOIN auth.permission p ON unsecure.is_at_or_below(p.code, coalesce(a.permission_code, s.permission_code))
+            SELECT a.permission_code, a.valid_until
+            FROM unsecure.assigned_permission a
             WHERE a.user_id = _user_id
               AND a.tenant_id = v_tenant_id
-              AND t.is_active
               AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
         )
         SELECT a.permission_code::text, CASE WHEN bool_and(a.valid_until IS NOT NULL) THEN max(a.valid_until) END
@@ -80,7 +76,7 @@ AS $function$
 DECLARE
     v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
 BEGIN
-    PERFORM unsecure.require_permission_code(_permission_code);
+    PERFORM unsecure.require_permission_codes(ARRAY[_permission_code]);
     RETURN QUERY
         WITH giving AS MATERIALIZED (
             SELECT g.user_group_id, g.valid_until
@@ -110,14 +106,11 @@ BEGIN
                   END
             UNION ALL
             SELECT a.user_id, a.valid_until
-            FROM auth.permission_assignment a
-            JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-            LEFT JOIN auth.perm_set_permission s ON s.perm_set_id = a.perm_set_id
+            FROM unsecure.assigned_permission a
             WHERE a.user_id IS NOT NULL
               AND a.tenant_id = v_tenant_id
-              AND t.is_active
+              AND a.permission_code = _permission_code COLLATE "C"
               AND (a.valid_until IS NULL OR a.valid_until > statement_timestamp())
-              AND unsecure.is_at_or_below(_permission_code COLLATE "C", coalesce(a.permission_code, s.permission_code))
         )
         SELECT u.user_id, u.username, CASE WHEN bool_and(h.valid_until IS NOT NULL) THEN max(h.valid_until) END
         FROM holder h

@@ -29,7 +29,7 @@ DECLARE
     v_tenant_id uuid := coalesce(_tenant_id, unsecure.default_tenant_id());
 BEGIN
     PERFORM unsecure.require_user(_user_id);
-    PERFORM unsecure.require_permission_code(_permission_code);
+    PERFORM unsecure.require_permission_codes(ARRAY[_permission_code]);
     PERFORM unsecure.require_tenant(v_tenant_id);
 
     RETURN QUERY

@@ -92,26 +92,30 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.nodes_above(text[]) IS 'Permissions with the nodes above them: whoever is granted one of these has something of them.';
 
--- What groups give: an assignment, unrolled over its set and over the tree. Ends are for the reader to judge.
-CREATE VIEW unsecure.group_permission AS
-SELECT a.tenant_id, a.user_group_id, a.node_code, p.code AS permission_code, a.valid_until
+-- What is assigned in active tenants, unrolled over the sets and over the tree. Ends are for the reader to judge.
+CREATE VIEW unsecure.assigned_permission AS
+SELECT a.tenant_id, a.user_group_id, a.user_id, a.node_code, p.code AS permission_code, a.valid_until
 FROM (
-    SELECT n.tenant_id, n.user_group_id, n.permission_code AS node_code, n.valid_until
+    SELECT n.tenant_id, n.user_group_id, n.user_id, n.permission_code AS node_code, n.valid_until
     FROM auth.permission_assignment n
     WHERE n.permission_code IS NOT NULL
     UNION ALL
-    SELECT n.tenant_id, n.user_group_id, s.permission_code, n.valid_until
+    SELECT n.tenant_id, n.user_group_id, n.user_id, s.permission_code, n.valid_until
     FROM auth.permission_assignment n
     JOIN auth.perm_set_permission s ON s.perm_set_id = n.perm_set_id
 ) AS a
 JOIN auth.tenant t ON t.tenant_id = a.tenant_id
-JOIN auth.user_group g ON g.user_group_id = a.user_group_id
 -- The range is for the index: it holds the node, what is below it, and some that only begin alike.
 JOIN auth.permission p
     ON p.code >= a.node_code AND p.code < a.node_code || '/'
    AND unsecure.is_at_or_below(p.code, a.node_code)
-WHERE t.is_active
-  AND g.is_active
+WHERE t.is_active;
+
+CREATE VIEW unsecure.group_permission AS
+SELECT a.tenant_id, a.user_group_id, a.node_code, a.permission_code, a.valid_until
+FROM unsecure.assigned_permission a
+JOIN auth.user_group g ON g.user_group_id = a.user_group_id
+WHERE g.is_active
   AND (g.tenant_id IS NULL OR g.tenant_id = a.tenant_id);
 
 -- How one can be in a group.
@@ -128,10 +132,11 @@ WHERE g.group_type <> 'internal'
   AND m.is_active
   AND p.is_active;
 
+COMMENT ON VIEW unsecure.assigned_permission IS 'Which group or user is assigned which permission in which active tenant, by which node, until when.';
 COMMENT ON VIEW unsecure.group_permission IS 'Which group gives which permission in which tenant, and until when.';
 COMMENT ON VIEW unsecure.group_way IS 'Ways into groups: by hand (mapping_no 0), and active mappings of active providers.';
 
-REVOKE ALL ON unsecure.group_permission, unsecure.group_way FROM PUBLIC;
+REVOKE ALL ON unsecure.assigned_permission, unsecure.group_permission, unsecure.group_way FROM PUBLIC;
 
 -- Desired minus actual, for the permissions that these groups give or gave.
 CREATE OR REPLACE FUNCTION unsecure.refresh_permission_cache(_user_group_ids uuid[])

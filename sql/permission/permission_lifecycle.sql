@@ -1,29 +1,5 @@
 -- Making and removing permissions.
 
-CREATE OR REPLACE FUNCTION unsecure.require_permission_codes(_permission_codes text[])
-RETURNS void
-LANGUAGE plpgsql
-STABLE
-AS $function$
-DECLARE
-    v_missing text := (
-        SELECT string_agg(coalesce(to_json(c.code)::text, 'NULL'), ', ')
-        FROM (SELECT DISTINCT unnest(_permission_codes) AS code) AS c
-        WHERE NOT EXISTS (SELECT FROM auth.permission p WHERE p.code = c.code COLLATE "C"));
-BEGIN
-    IF v_missing IS NOT NULL THEN
-        RAISE EXCEPTION 'permission does not exist'
-            USING ERRCODE = 'RW016',
-                  DETAIL  = format('Permission %s.', v_missing),
-                  HINT    = 'auth.permission lists them; case matters. auth.create_permission makes one.';
-    END IF;
-END;
-$function$;
-
-COMMENT ON FUNCTION unsecure.require_permission_codes(text[]) IS 'RW016, naming those that do not exist, unless all permissions do.';
-
-REVOKE ALL ON FUNCTION unsecure.require_permission_codes(text[]) FROM PUBLIC;
-
 CREATE OR REPLACE FUNCTION auth.create_permission(
     _code        text,
     _description text DEFAULT NULL
@@ -70,7 +46,7 @@ DECLARE
     v_uses  text;
 BEGIN
     PERFORM unsecure.lock_permission_model();
-    PERFORM unsecure.require_permission_code(_code);
+    PERFORM unsecure.require_permission_codes(ARRAY[_code]);
     v_codes := ARRAY(SELECT p.code FROM auth.permission p WHERE unsecure.is_at_or_below(p.code, _code COLLATE "C"));
 
     IF NOT coalesce(_cascade, false) THEN
