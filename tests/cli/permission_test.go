@@ -383,3 +383,30 @@ func TestEndAtInfinityIsForGood(t *testing.T) {
 		t.Errorf("what does not end is explained as\n%s", tree)
 	}
 }
+
+func TestHostileNamesAreNames(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	const name = "a\"b'; --\x1b[31m\n$$"
+	const shown = `a\"b'; --\x1b[31m\n$$`
+	done(t, url, "", "user", "create", name)
+	done(t, url, "", "group", "create", name, "--name", name)
+	done(t, url, "", "permission", "create", "orders.read", "--description", name)
+	done(t, url, "", "set", "create", name, "--name", name, "--permission", "orders")
+	contains(t, done(t, url, "", "set", "assign", name, "--group", name), "created")
+	contains(t, done(t, url, "", "explain", name, "orders.read"), "may not", "the user is not in group ", shown)
+	done(t, url, "", "group", "add-member", name, name)
+	for _, command := range [][]string{
+		{"explain", name, "orders.read"}, {"permission", "users", "orders.read"}, {"permission", "show", "orders.read"},
+		{"permission", "assignments"}, {"set", "show", name}, {"set", "list"}, {"permission", "list"},
+	} {
+		out := done(t, url, "", command...)
+		contains(t, out, shown)
+		if strings.Contains(out, "\x1b") {
+			t.Errorf("%v: an escape sequence came through:\n%q", command, out)
+		}
+	}
+	failed(t, 1, url, "", []string{"permission", "create", name}, "SQLSTATE: 23514")
+	failed(t, 1, url, "", []string{"tenant", "create", name}, "SQLSTATE: 23514")
+	contains(t, done(t, url, "", "set", "delete", name, "--cascade"), "deleted")
+}
