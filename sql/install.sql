@@ -65,4 +65,16 @@ BEGIN;
 \ir permission/ensure.sql
 \ir permission/ensure_groups.sql
 
+-- room: role
+\ir role/change.sql
+\ir role/database_role.sql
+\ir role/require_role.sql
+\ir role/statements.sql
+\ir role/desired.sql
+\ir role/plan.sql
+\ir role/apply.sql
+\ir role/follow.sql
+\ir role/bind.sql
+\ir role/adopt.sql
+
 COMMIT;

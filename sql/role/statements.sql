@@ -1,0 +1,98 @@
+-- The statements that more than one plan makes.
+
+CREATE OR REPLACE FUNCTION unsecure.grant_statement(
+    _group_name     text,
+    _role_name      text,
+    _rolinherit     boolean,
+    _inherit_option boolean,
+    _set_option     boolean,
+    _admin_option   boolean,
+    _is_explicit    boolean DEFAULT false
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN format('GRANT %I TO %I', _group_name, _role_name) || CASE
+    WHEN current_setting('server_version_num')::integer < 160000 THEN CASE WHEN _admin_option THEN ' WITH ADMIN OPTION' ELSE '' END
+    WHEN NOT coalesce(_is_explicit, false) AND NOT _admin_option AND _set_option AND _inherit_option = _rolinherit THEN ''
+    ELSE format(' WITH ADMIN %s, INHERIT %s, SET %s', upper(_admin_option::text), upper(_inherit_option::text), upper(_set_option::text))
+END;
+
+COMMENT ON FUNCTION unsecure.grant_statement(text, text, boolean, boolean, boolean, boolean, boolean) IS
+    'GRANT of a membership. Options are spelt out where they are not the defaults (_rolinherit: the member''s attribute), or '
+    '_is_explicit, which changes a grant that is there. PostgreSQL 15 and older know ADMIN alone.';
+
+-- What a role is called between the moment in which nobody can grant it anything any more and its DROP ROLE; see delete.sql.
+CREATE OR REPLACE FUNCTION unsecure.doomed_role_name(_role_oid oid)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+RETURN 'rolewright_deleted_' || _role_oid;
+
+COMMENT ON FUNCTION unsecure.doomed_role_name(oid) IS 'The name of a role that is being deleted.';
+
+-- Lists of names are quoted one by one, as pg_dump does it (GUC_LIST_QUOTE).
+CREATE OR REPLACE FUNCTION unsecure.setting_elements(
+    _name  text,
+    _value jsonb
+)
+RETURNS text[]
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT CASE
+        WHEN jsonb_typeof(_value) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(_value))
+        WHEN lower(_name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+            THEN ARRAY(SELECT CASE WHEN e LIKE '"%"' THEN replace(substr(e, 2, length(e) - 2), '""', '"') ELSE e END
+                       FROM regexp_split_to_table(btrim(_value #>> '{}'), '\s*,\s*') AS e)
+        ELSE ARRAY[_value #>> '{}']
+    END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.setting_elements(text, jsonb) IS 'The value of a setting, as the list that SET takes.';
+
+CREATE OR REPLACE FUNCTION unsecure.setting_value(
+    _name  text,
+    _value jsonb
+)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT CASE WHEN _value = 'null' THEN NULL
+                WHEN lower(_name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+                    THEN (SELECT string_agg(quote_ident(e), ', ' ORDER BY n)
+                          FROM unnest(unsecure.setting_elements(_name, _value)) WITH ORDINALITY AS t (e, n))
+                ELSE array_to_string(unsecure.setting_elements(_name, _value), ', ') END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.setting_value(text, jsonb) IS 'The value of a setting, as pg_db_role_setting holds it; NULL: none.';
+
+CREATE OR REPLACE FUNCTION unsecure.setting_statement(
+    _role_name text,
+    _database  text,
+    _name      text,
+    _value     jsonb
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT format('ALTER ROLE %I', _role_name) || coalesce(format(' IN DATABASE %I', _database), '')
+        || CASE WHEN _value = 'null' THEN format(' RESET %I', _name)
+                ELSE format(' SET %I TO %s', _name,
+                            (SELECT string_agg(quote_literal(e), ', ' ORDER BY n)
+                             FROM unnest(unsecure.setting_elements(_name, _value)) WITH ORDINALITY AS t (e, n))) END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.setting_statement(text, text, text, jsonb) IS
+    'ALTER ROLE … SET or, for JSON null, RESET. _database NULL: in all of them.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.grant_statement(text, text, boolean, boolean, boolean, boolean, boolean),
+    unsecure.doomed_role_name(oid),
+    unsecure.setting_elements(text, jsonb),
+    unsecure.setting_value(text, jsonb),
+    unsecure.setting_statement(text, text, text, jsonb)
+FROM PUBLIC;
