@@ -590,6 +590,9 @@ BEGIN
         role_attributes    = v_new.role_attributes,
         updated_at         = now()
     WHERE provider_id = _provider_id;
+    IF v_new.group_match <> v_old.group_match THEN
+        PERFORM unsecure.follow_provider(_provider_id);
+    END IF;
     RETURN true;
 END;
 $function$;
@@ -617,6 +620,7 @@ BEGIN
         PERFORM unsecure.require_provider(_provider_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_provider(_provider_id);
     RETURN true;
 END;
 $function$;
@@ -642,6 +646,7 @@ BEGIN
         PERFORM unsecure.require_provider(_provider_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_provider(_provider_id);
     RETURN true;
 END;
 $function$;
@@ -667,6 +672,12 @@ BEGIN
     PERFORM unsecure.lock_permission_model();
     PERFORM 1 FROM auth.provider WHERE provider_id = _provider_id FOR UPDATE;
     PERFORM unsecure.require_provider(_provider_id);
+    -- Disabled first, so that the database roles lose what its identities gave.
+    PERFORM auth.disable_provider(_provider_id);
+    IF EXISTS (SELECT FROM auth.database_role WHERE provider_id = _provider_id) THEN
+        PERFORM unsecure.lock_roles();
+        UPDATE auth.database_role SET provider_id = NULL WHERE provider_id = _provider_id;
+    END IF;
     IF _delete_identities THEN
         DELETE FROM auth.user_group_mapping WHERE provider_id = _provider_id;
         DELETE FROM auth.user_identity WHERE provider_id = _provider_id;
@@ -777,6 +788,7 @@ BEGIN
         PERFORM unsecure.require_user(_user_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[_user_id]);
     RETURN true;
 END;
 $function$;
@@ -802,6 +814,7 @@ BEGIN
         PERFORM unsecure.require_user(_user_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[_user_id]);
     RETURN true;
 END;
 $function$;
@@ -828,6 +841,7 @@ BEGIN
         PERFORM unsecure.require_user(_user_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[_user_id]);
     RETURN true;
 END;
 $function$;
@@ -854,6 +868,7 @@ BEGIN
         PERFORM unsecure.require_user(_user_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[_user_id]);
     RETURN true;
 END;
 $function$;
@@ -876,6 +891,7 @@ BEGIN
     -- The user first: logins lock in this order too.
     PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR UPDATE;
     PERFORM unsecure.require_user(_user_id);
+    PERFORM unsecure.orphan_role(_user_id);
     DELETE FROM auth.permission_assignment WHERE user_id = _user_id;
     DELETE FROM auth.user_group_member WHERE user_id = _user_id;
     DELETE FROM auth.user_identity WHERE user_id = _user_id;
@@ -941,6 +957,7 @@ BEGIN
     PERFORM unsecure.require_user(_user_id);
     PERFORM unsecure.require_account(_provider_user_id);
     PERFORM unsecure.lock_account(_provider_id, _provider_user_id);
+    PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
 
     SELECT i.user_identity_id, i.user_id
     INTO v_user_identity_id, v_user_id
@@ -972,6 +989,7 @@ BEGIN
                    AND i.is_complete = (v_groups IS NOT NULL));
     END IF;
 
+    PERFORM unsecure.follow_users(ARRAY[_user_id]);
     RETURN v_user_identity_id;
 END;
 $function$;
@@ -991,14 +1009,23 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_user_id uuid;
 BEGIN
+    PERFORM 1
+    FROM auth.user_info
+    WHERE user_id = (SELECT user_id FROM auth.user_identity WHERE user_identity_id = _user_identity_id)
+    FOR NO KEY UPDATE;
+
     UPDATE auth.user_identity
     SET is_active = true, is_disabled_by_feed = false, updated_at = now()
-    WHERE user_identity_id = _user_identity_id AND NOT is_active;
+    WHERE user_identity_id = _user_identity_id AND NOT is_active
+    RETURNING user_id INTO v_user_id;
     IF NOT FOUND THEN
         PERFORM unsecure.require_identity(_user_identity_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[v_user_id]);
     RETURN true;
 END;
 $function$;
@@ -1016,14 +1043,23 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_user_id uuid;
 BEGIN
+    PERFORM 1
+    FROM auth.user_info
+    WHERE user_id = (SELECT user_id FROM auth.user_identity WHERE user_identity_id = _user_identity_id)
+    FOR NO KEY UPDATE;
+
     UPDATE auth.user_identity
     SET is_active = false, is_disabled_by_feed = false, updated_at = now()
-    WHERE user_identity_id = _user_identity_id AND (is_active OR is_disabled_by_feed);
+    WHERE user_identity_id = _user_identity_id AND (is_active OR is_disabled_by_feed)
+    RETURNING user_id INTO v_user_id;
     IF NOT FOUND THEN
         PERFORM unsecure.require_identity(_user_identity_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[v_user_id]);
     RETURN true;
 END;
 $function$;
@@ -1070,6 +1106,7 @@ BEGIN
             LIMIT 1);
     END IF;
 
+    PERFORM unsecure.follow_users(ARRAY[v_user_id]);
     RETURN true;
 END;
 $function$;
@@ -1307,6 +1344,11 @@ BEGIN
         last_login_at           = now(),
         updated_at              = CASE WHEN v_new = v_old THEN v_old.updated_at ELSE now() END
     WHERE user_identity_id = _user_identity_id;
+
+    IF (v_new.provider_groups, v_new.provider_roles) IS DISTINCT FROM (v_old.provider_groups, v_old.provider_roles) THEN
+        PERFORM unsecure.follow_login(_user_id, v_old.provider_id, v_old.provider_groups, v_new.provider_groups,
+                                      v_old.provider_roles, v_new.provider_roles);
+    END IF;
 END;
 $function$;
 
@@ -1451,12 +1493,14 @@ BEGIN
         END IF;
     END LOOP;
 
+    PERFORM 1 FROM auth.user_info u WHERE u.user_id = v_user_id FOR NO KEY UPDATE;
     INSERT INTO auth.user_identity
         (user_id, provider_id, provider_user_id, provider_groups, provider_roles, provider_data, is_complete,
          provider_username, provider_email, provider_email_verified, provider_display_name)
     VALUES
         (v_user_id, _provider_id, _provider_user_id, _groups, _roles, _data, _groups IS NOT NULL,
          nullif(v_claimed, _provider_user_id), _email, v_verified, _display_name);
+    PERFORM unsecure.follow_users(ARRAY[v_user_id]);
 END;
 $function$;
 
@@ -2240,6 +2284,11 @@ BEGIN
     PERFORM 1
     FROM auth.user_info u
     WHERE u.user_id IN (SELECT p.user_id FROM pg_temp.sync_plan p WHERE p.new_email OR p.new_display_name)
+       -- Whose database role may follow.
+       OR u.user_id IN (SELECT r.user_id
+                        FROM pg_temp.sync_plan p
+                        JOIN auth.user_identity i ON i.user_identity_id = p.user_identity_id
+                        JOIN auth.database_role r ON r.user_id = i.user_id)
     ORDER BY u.user_id
     FOR NO KEY UPDATE;
 
@@ -2289,6 +2338,8 @@ BEGIN
     FROM pg_temp.sync_plan p
     WHERE p.action = 'create'
     ORDER BY p.user_identity_id;
+
+    PERFORM unsecure.follow_sync();
 END;
 $function$;
 

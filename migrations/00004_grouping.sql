@@ -116,6 +116,8 @@ BEGIN
         PERFORM unsecure.require_tenant(coalesce(_tenant_id, unsecure.default_tenant_id()));
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_groups(ARRAY(
+        SELECT g.user_group_id FROM auth.user_group g WHERE g.tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id())));
     RETURN true;
 END;
 $function$;
@@ -141,6 +143,8 @@ BEGIN
         PERFORM unsecure.require_tenant(coalesce(_tenant_id, unsecure.default_tenant_id()));
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_groups(ARRAY(
+        SELECT g.user_group_id FROM auth.user_group g WHERE g.tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id())));
     RETURN true;
 END;
 $function$;
@@ -409,7 +413,11 @@ BEGIN
     WHERE user_group_id = _user_group_id
       AND (coalesce(_name, name), coalesce(_group_type, group_type), coalesce(_description, description))
           IS DISTINCT FROM (name, group_type, description);
-    RETURN FOUND OR v_members + v_mappings > 0;
+    IF NOT FOUND AND v_members + v_mappings = 0 THEN
+        RETURN false;
+    END IF;
+    PERFORM unsecure.follow_groups(ARRAY[_user_group_id]);
+    RETURN true;
 END;
 $function$;
 
@@ -435,6 +443,7 @@ BEGIN
         PERFORM unsecure.require_group(_user_group_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_groups(ARRAY[_user_group_id]);
     RETURN true;
 END;
 $function$;
@@ -460,6 +469,7 @@ BEGIN
         PERFORM unsecure.require_group(_user_group_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_groups(ARRAY[_user_group_id]);
     RETURN true;
 END;
 $function$;
@@ -481,6 +491,11 @@ BEGIN
     PERFORM unsecure.lock_permission_model();
     PERFORM 1 FROM auth.user_group WHERE user_group_id = _user_group_id FOR UPDATE;
     PERFORM unsecure.require_group(_user_group_id);
+    -- Without members first, so that the database roles lose what it gave.
+    IF EXISTS (SELECT FROM auth.group_role WHERE user_group_id = _user_group_id) THEN
+        PERFORM auth.disable_user_group(_user_group_id);
+        DELETE FROM auth.group_role WHERE user_group_id = _user_group_id;
+    END IF;
     DELETE FROM auth.permission_assignment WHERE user_group_id = _user_group_id;
     DELETE FROM auth.user_group_mapping WHERE user_group_id = _user_group_id;
     DELETE FROM auth.user_group_member WHERE user_group_id = _user_group_id;
@@ -490,7 +505,7 @@ END;
 $function$;
 
 COMMENT ON FUNCTION auth.delete_user_group(uuid) IS
-    'Deletes a group with its assignments, manual members and mappings; the audit trail stays. RW013: no such group.';
+    'Deletes a group with its assignments, manual members, mappings and bindings to database roles; the audit trail stays. RW013: no such group.';
 
 REVOKE ALL ON FUNCTION auth.delete_user_group(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.delete_user_group(uuid) TO rolewright_operator;
@@ -519,6 +534,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM unsecure.require_group(_user_group_id);
     END IF;
+    PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
     PERFORM unsecure.require_user(_user_id);
     IF v_group.group_type = 'external' THEN
         RAISE EXCEPTION 'external group % takes no manual members', to_json(v_group.code)
@@ -532,7 +548,11 @@ BEGIN
     ON CONFLICT (user_group_id, user_id) DO UPDATE
         SET valid_until = excluded.valid_until
         WHERE m.valid_until IS DISTINCT FROM excluded.valid_until;
-    RETURN FOUND;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM unsecure.follow_member(_user_group_id, _user_id);
+    RETURN true;
 END;
 $function$;
 
@@ -554,12 +574,14 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
     DELETE FROM auth.user_group_member WHERE user_group_id = _user_group_id AND user_id = _user_id;
     IF NOT FOUND THEN
         PERFORM unsecure.require_group(_user_group_id);
         PERFORM unsecure.require_user(_user_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_member(_user_group_id, _user_id);
     RETURN true;
 END;
 $function$;
@@ -610,6 +632,7 @@ BEGIN
     VALUES (_user_group_id, _provider_id, _external_group_name, _external_role_name)
     RETURNING user_group_mapping_id INTO v_user_group_mapping_id;
 
+    PERFORM unsecure.follow_groups(ARRAY[_user_group_id]);
     RETURN v_user_group_mapping_id;
 END;
 $function$;
@@ -629,8 +652,11 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_user_group_id uuid;
 BEGIN
-    DELETE FROM auth.user_group_mapping WHERE user_group_mapping_id = _user_group_mapping_id;
+    DELETE FROM auth.user_group_mapping WHERE user_group_mapping_id = _user_group_mapping_id
+    RETURNING user_group_id INTO v_user_group_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'group mapping does not exist'
             USING ERRCODE = 'RW014',
@@ -638,6 +664,7 @@ BEGIN
                   HINT    = 'auth.user_group_mapping lists them.';
     END IF;
 
+    PERFORM unsecure.follow_groups(ARRAY[v_user_group_id]);
     RETURN true;
 END;
 $function$;

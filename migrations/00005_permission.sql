@@ -2489,6 +2489,8 @@ BEGIN
                                 CASE n.action WHEN 'assign' THEN ' until ' || n.valid_until END)
         FROM plan n
         ORDER BY 2;
+
+    PERFORM unsecure.follow_groups(ARRAY(SELECT b.user_group_id FROM auth.group_role b));
 END;
 $function$;
 

@@ -978,7 +978,7 @@ BEGIN
         SELECT w.*, k.is_held
         FROM wanted w
         LEFT JOIN LATERAL (
-            SELECT true AS is_held,
+            SELECT bool_or(true) AS is_held,
                    bool_or(h.admin_option) FILTER (WHERE s.role_name IS NULL)   AS admin_option,
                    bool_or(h.inherit_option) FILTER (WHERE s.role_name IS NULL) AS inherit_option,
                    bool_or(h.set_option) FILTER (WHERE s.role_name IS NULL)     AS set_option
@@ -1086,8 +1086,8 @@ BEGIN
         SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL
         FROM setting s
         UNION ALL
-        SELECT 80, 'grant', m.role_name, m.group_name,
-               CASE WHEN v_is_16 OR NOT coalesce(m.is_held, false) OR m.admin_option
+        SELECT 80, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END, m.role_name, m.group_name,
+               CASE WHEN v_is_16 OR m.is_held IS NULL OR m.admin_option
                     THEN unsecure.grant_statement(m.group_name, m.role_name, m.rolinherit, m.inherit_option, m.set_option, m.admin_option,
                                                   m.is_held)
                     ELSE format('REVOKE ADMIN OPTION FOR %I FROM %I', m.group_name, m.role_name) END,
@@ -1195,7 +1195,8 @@ COMMENT ON FUNCTION unsecure.describe_role(oid) IS
 CREATE OR REPLACE FUNCTION unsecure.apply_roles(
     _user_ids       uuid[],
     _role_names     text[],
-    _skip_conflicts boolean
+    _skip_conflicts boolean,
+    _logins_alone   boolean DEFAULT false
 )
 RETURNS SETOF auth.change
 LANGUAGE plpgsql
@@ -1214,7 +1215,8 @@ BEGIN
     PERFORM unsecure.lock_roles();
     FOR v_round IN 1 .. 10 LOOP
         -- What was planned before we had the lock may be outdated.
-        v_plan := ARRAY(SELECT p FROM unsecure.plan_roles(_user_ids, _role_names) AS p);
+        v_plan := ARRAY(SELECT p FROM unsecure.plan_roles(_user_ids, _role_names) AS p
+                        WHERE NOT _logins_alone OR p.object = 'login' OR p.object IS NULL);
         v_todo := ARRAY(SELECT c FROM unnest(v_plan) AS c WHERE c.action <> 'conflict' ORDER BY c.ordinal);
         IF NOT _skip_conflicts THEN
             PERFORM unsecure.require_no_conflict(v_plan);
@@ -1267,9 +1269,9 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.apply_roles(uuid[], text[], boolean) IS
+COMMENT ON FUNCTION unsecure.apply_roles(uuid[], text[], boolean, boolean) IS
     'Carries out unsecure.plan_roles until nothing is left of it but conflicts, and returns what was done and then those. RW506: '
-    'conflicts, unless they are to be skipped.';
+    'conflicts, unless they are to be skipped. _logins_alone: no memberships and other attributes.';
 
 CREATE OR REPLACE FUNCTION unsecure.require_no_conflict(_plan auth.change[])
 RETURNS void
@@ -1293,7 +1295,7 @@ COMMENT ON FUNCTION unsecure.require_no_conflict(auth.change[]) IS 'RW506 with a
 REVOKE ALL ON FUNCTION
     unsecure.lock_bindings(boolean),
     unsecure.describe_role(oid),
-    unsecure.apply_roles(uuid[], text[], boolean),
+    unsecure.apply_roles(uuid[], text[], boolean, boolean),
     unsecure.require_no_conflict(auth.change[])
 FROM PUBLIC;
 
@@ -1434,34 +1436,138 @@ $function$;
 COMMENT ON FUNCTION unsecure.follow_login(uuid, uuid, text[], text[], text[], text[]) IS
     'Lets the user''s database role follow when the groups or roles that are new, or gone, match a mapping of a bound group.';
 
--- After a change of groups, mappings, tenants or providers (the caller holds the permission model's lock).
-CREATE OR REPLACE FUNCTION unsecure.follow_groups(_user_group_ids uuid[] DEFAULT NULL)
+CREATE OR REPLACE FUNCTION unsecure.follow_member(
+    _user_group_id uuid,
+    _user_id       uuid
+)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
-    IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.role_kind = 'login')
-       AND NOT EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles)
-       OR _user_group_ids IS NOT NULL
-          AND NOT EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = ANY (_user_group_ids))
+    IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted') THEN
+        RETURN;
+    END IF;
+    PERFORM unsecure.require_read_committed();
+    PERFORM unsecure.lock_bindings(false);
+    IF EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = _user_group_id) THEN
+        PERFORM unsecure.apply_and_warn(ARRAY[_user_id]);
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.follow_member(uuid, uuid) IS 'Lets the user''s database role follow, when the group is bound. The caller has the user''s row.';
+
+-- After a sync, whose plan says whom it touched.
+CREATE OR REPLACE FUNCTION unsecure.follow_sync()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM auth.database_role r WHERE r.user_id IS NOT NULL)
+       OR EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles)
     THEN
+        PERFORM unsecure.follow_users(ARRAY(
+            SELECT i.user_id
+            FROM pg_temp.sync_plan p
+            JOIN auth.user_identity i ON i.user_identity_id = p.user_identity_id
+            WHERE p.action IN ('create', 'update', 'enable', 'disable')));
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.follow_sync() IS 'Lets the database roles of the users follow whose identities a sync changed.';
+
+-- After a change of groups, mappings or tenants: for who has, or should have, a membership because of these groups.
+CREATE OR REPLACE FUNCTION unsecure.follow_groups(_user_group_ids uuid[])
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_users uuid[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = ANY (_user_group_ids)) THEN
         RETURN;
     END IF;
     PERFORM unsecure.require_read_committed();
     PERFORM unsecure.lock_bindings(true);
-    PERFORM unsecure.apply_and_warn(NULL);
+    v_users := ARRAY(SELECT r.user_id FROM auth.database_role r WHERE r.user_id IS NOT NULL AND r.state = 'active');
+    PERFORM unsecure.apply_and_warn(ARRAY(
+        SELECT g.user_id
+        FROM unsecure.bound_groups(v_users) AS g
+        WHERE g.user_group_id = ANY (_user_group_ids)
+        UNION
+        SELECT r.user_id
+        FROM auth.group_role b
+        JOIN auth.database_role g ON g.database_role_id = b.database_role_id
+        JOIN pg_catalog.pg_auth_members m ON m.roleid = g.role_oid
+        JOIN auth.database_role r ON r.role_oid = m.member
+        WHERE b.user_group_id = ANY (_user_group_ids) AND r.user_id IS NOT NULL));
 END;
 $function$;
 
 COMMENT ON FUNCTION unsecure.follow_groups(uuid[]) IS
-    'Lets all database roles follow, after these groups (NULL: more than groups) changed, if one of them is bound.';
+    'Lets the database roles follow of whoever is, or was, in these groups, if they are bound. RW501: they are, and the transaction is '
+    'not READ COMMITTED. The caller holds the permission model''s lock, or the users''.';
+
+CREATE OR REPLACE FUNCTION unsecure.follow_provider(_provider_id uuid)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_users uuid[] := ARRAY(
+        SELECT DISTINCT r.user_id
+        FROM auth.user_identity i
+        JOIN auth.database_role r ON r.user_id = i.user_id
+        WHERE i.provider_id = _provider_id AND r.state <> 'deleted');
+BEGIN
+    IF v_users = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM unsecure.require_read_committed();
+    PERFORM unsecure.lock_bindings(true);
+    PERFORM unsecure.apply_and_warn(v_users);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.follow_provider(uuid) IS
+    'Lets the database roles follow of who has an identity at the provider. RW501: somebody has a role, and the transaction is not '
+    'READ COMMITTED. The caller holds the permission model''s lock.';
+
+-- Before a user is deleted: whose role it was, is nobody's.
+CREATE OR REPLACE FUNCTION unsecure.orphan_role(_user_id uuid)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_roles text[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id) THEN
+        RETURN;
+    END IF;
+    PERFORM unsecure.lock_person(_user_id);
+    v_roles := ARRAY(SELECT r.role_name FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted');
+    PERFORM auth.unbind_user_role(_user_id, format('user %s was deleted', (SELECT to_json(u.username) FROM auth.user_info u WHERE u.user_id = _user_id)));
+    PERFORM unsecure.apply_roles(NULL, v_roles, true);
+    UPDATE auth.database_role SET user_id = NULL WHERE user_id = _user_id;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.orphan_role(uuid) IS 'Disables the login role of a user who is about to be deleted; it, and the user''s tombstones, become nobody''s.';
 
 REVOKE ALL ON FUNCTION
     unsecure.apply_and_warn(uuid[]),
     unsecure.follow_users(uuid[]),
     unsecure.follow_login(uuid, uuid, text[], text[], text[], text[]),
-    unsecure.follow_groups(uuid[])
+    unsecure.follow_member(uuid, uuid),
+    unsecure.follow_sync(),
+    unsecure.follow_groups(uuid[]),
+    unsecure.follow_provider(uuid),
+    unsecure.orphan_role(uuid)
 FROM PUBLIC;
 -- +goose StatementEnd
 
@@ -1887,8 +1993,613 @@ REVOKE ALL ON FUNCTION auth.unprotect_role(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.unprotect_role(text) TO rolewright_operator;
 -- +goose StatementEnd
 
+-- from sql/role/relationship.sql
+-- +goose StatementBegin
+-- Memberships that somebody gives by hand, beside those that come from groups.
+
+CREATE OR REPLACE FUNCTION auth.manage_relationship(
+    _role_name  text,
+    _group_role text,
+    _action     text,
+    _inherit    boolean DEFAULT NULL,
+    _set        boolean DEFAULT true,
+    _admin      boolean DEFAULT false
+)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_role    auth.database_role;
+    v_group   auth.database_role;
+    v_done    auth.change[];
+    v_sources text;
+BEGIN
+    IF _action IS DISTINCT FROM 'add' AND _action IS DISTINCT FROM 'remove' THEN
+        RAISE EXCEPTION 'a membership is added or removed'
+            USING ERRCODE = 'RW519', DETAIL = format('_action is %s.', coalesce(to_json(_action)::text, 'NULL')), HINT = 'Pass add or remove.';
+    END IF;
+    PERFORM unsecure.require_known_options(_inherit, coalesce(_set, true));
+    PERFORM unsecure.require_touchable(_role_name);
+    v_role := unsecure.require_managed_role(_role_name, 'login');
+    PERFORM unsecure.lock_person(v_role.user_id);
+    v_role  := unsecure.require_managed_role(_role_name, 'login');
+    v_group := unsecure.require_managed_role(_group_role, 'group');
+
+    IF _action = 'add' THEN
+        IF v_role.state <> 'active' THEN
+            RAISE EXCEPTION 'role % is %', quote_ident(_role_name), v_role.state
+                USING ERRCODE = 'RW511', DETAIL = 'It has no memberships.', HINT = 'auth.restore_identity brings it back. Nothing was changed.';
+        END IF;
+        INSERT INTO auth.role_membership AS m (database_role_id, group_role_id, inherit_option, set_option, admin_option)
+        VALUES (v_role.database_role_id, v_group.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false))
+        ON CONFLICT (database_role_id, group_role_id) DO UPDATE
+            SET inherit_option = excluded.inherit_option, set_option = excluded.set_option, admin_option = excluded.admin_option
+            WHERE (m.inherit_option, m.set_option, m.admin_option)
+                  IS DISTINCT FROM (excluded.inherit_option, excluded.set_option, excluded.admin_option);
+    ELSE
+        SELECT string_agg(g.code, ', ' ORDER BY g.code) INTO v_sources
+        FROM unsecure.bound_groups(ARRAY[v_role.user_id]) AS u
+        JOIN auth.group_role b ON b.user_group_id = u.user_group_id AND b.database_role_id = v_group.database_role_id
+        JOIN auth.user_group g ON g.user_group_id = u.user_group_id
+        WHERE v_role.state = 'active';
+        IF v_sources IS NOT NULL THEN
+            RAISE EXCEPTION 'role % is a member of % because of a group', quote_ident(_role_name), quote_ident(_group_role)
+                USING ERRCODE = 'RW510',
+                      DETAIL  = format('Its user is in: %s.', v_sources),
+                      HINT    = 'Take the user out of the group, or unbind the group (auth.unbind_group_role). Nothing was changed.';
+        END IF;
+        DELETE FROM auth.role_membership
+        WHERE database_role_id = v_role.database_role_id AND group_role_id = v_group.database_role_id;
+    END IF;
+
+    v_done := ARRAY(SELECT a FROM unsecure.apply_roles(NULL, ARRAY[_role_name], true) AS a);
+    -- What else is wrong with the role is for its plan; this membership, or the whole role, is for us.
+    PERFORM unsecure.require_no_conflict(ARRAY(
+        SELECT c FROM unnest(v_done) AS c
+        WHERE c.role_name = _group_role OR c.role_name = _role_name AND coalesce(c.object, _group_role) = _group_role));
+    RETURN QUERY SELECT (c).* FROM unnest(v_done) AS c;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.manage_relationship(text, text, text, boolean, boolean, boolean) IS
+    'Makes a managed login role a member of a managed group role (_action add, with these options: see auth.bind_group_role), or ends '
+    'that (remove). It stays so whatever the user''s groups are. Returns what was done; no rows: it was so already. RW019: not managed; '
+    'RW505: not a login role, not a group role; RW503: not for Rolewright; RW506: PostgreSQL does not let Rolewright''s owner do it, with the '
+    'statement for a superuser; RW510: the membership comes from a group; RW511: the role is suspended or disabled; RW518: an option '
+    'that this server does not have; RW519: another action; RW501: not READ COMMITTED.';
+
+REVOKE ALL ON FUNCTION auth.manage_relationship(text, text, text, boolean, boolean, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.manage_relationship(text, text, text, boolean, boolean, boolean) TO rolewright_operator;
+-- +goose StatementEnd
+
+-- from sql/role/leave.sql
+-- +goose StatementBegin
+-- Leaving, in steps that are committed one by one: no login any more, committed; then memberships and elevated attributes; then the sessions
+-- that are still open, until two looks in a row find none. Whatever fails on the way, the person is out.
+--
+-- The procedure has no rights of its own (it must be able to COMMIT); the steps have, and each can be called by itself.
+
+CREATE OR REPLACE FUNCTION unsecure.require_reason(_reason text)
+RETURNS void
+LANGUAGE plpgsql
+IMMUTABLE
+AS $function$
+BEGIN
+    IF btrim(coalesce(_reason, '')) = '' THEN
+        RAISE EXCEPTION 'a reason is needed' USING ERRCODE = 'RW519', HINT = 'It is kept with the role and in the audit trail. Nothing was changed.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_reason(text) IS 'RW519 unless a reason is given.';
+
+CREATE OR REPLACE FUNCTION unsecure.require_not_last_administrator(_role_oid oid)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    IF unsecure.is_last_administrator(_role_oid) THEN
+        RAISE EXCEPTION 'role % is the last administrator', (SELECT quote_ident(r.rolname) FROM pg_roles r WHERE r.oid = _role_oid)
+            USING ERRCODE = 'RW515',
+                  DETAIL  = 'No other superuser, or no other member of rolewright_operator, can log in.',
+                  HINT    = 'Make somebody else one first. Nothing was changed.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_not_last_administrator(oid) IS 'RW515: nobody else could administer what is left.';
+
+REVOKE ALL ON FUNCTION unsecure.require_reason(text), unsecure.require_not_last_administrator(oid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.begin_deprovision(
+    _username       text,
+    _reason         text,
+    _strip_elevated boolean DEFAULT true,
+    _kind           text    DEFAULT 'disable'
+)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_person record := unsecure.find_person(_username);
+    v_role   auth.database_role;
+    v_active boolean;
+    v_done   auth.change[];
+BEGIN
+    PERFORM unsecure.require_reason(_reason);
+    IF _kind IS NULL OR _kind NOT IN ('disable', 'suspend') THEN
+        RAISE EXCEPTION 'there is no such kind of leaving'
+            USING ERRCODE = 'RW519', DETAIL = format('_kind is %s.', coalesce(to_json(_kind)::text, 'NULL')),
+                  HINT    = 'disable: left; suspend: a leave of absence. Nothing was changed.';
+    END IF;
+    PERFORM unsecure.lock_person(v_person.user_id);
+
+    IF v_person.database_role_id IS NOT NULL THEN
+        PERFORM unsecure.require_touchable(v_person.role_name);
+        v_role := unsecure.require_managed_role(v_person.role_name, 'login');
+        PERFORM unsecure.require_not_last_administrator(v_role.role_oid);
+    END IF;
+    UPDATE auth.user_info SET is_active = false, updated_at = now() WHERE user_id = v_person.user_id AND is_active;
+    v_active := FOUND;
+
+    UPDATE auth.database_role r
+    SET state            = CASE _kind WHEN 'suspend' THEN 'suspended' ELSE 'disabled' END,
+        reason           = _reason,
+        strips_elevated  = _strip_elevated,
+        state_changed_at = now(),
+        updated_at       = now(),
+        -- apply_roles records what loses its login; who has none any more keeps what was recorded then.
+        recorded         = coalesce(r.recorded, unsecure.describe_role(r.role_oid))
+    WHERE r.database_role_id = v_person.database_role_id
+      AND (r.state, r.reason, r.strips_elevated)
+          IS DISTINCT FROM (CASE _kind WHEN 'suspend' THEN 'suspended' ELSE 'disabled' END, _reason, _strip_elevated);
+
+    IF v_role.role_oid IS NOT NULL THEN
+        v_done := ARRAY(SELECT a FROM unsecure.apply_roles(NULL, ARRAY[v_person.role_name], true, true) AS a);
+        -- A superuser who calls the procedure does himself what the owner may not.
+        IF NOT (SELECT u.rolsuper FROM pg_roles u WHERE u.rolname = session_user) THEN
+            PERFORM unsecure.require_no_conflict(v_done);
+        END IF;
+        RETURN QUERY SELECT (c).* FROM unnest(v_done) AS c;
+    END IF;
+    -- So that coming back does not enable a user who was disabled before.
+    UPDATE auth.database_role r
+    SET recorded = r.recorded || jsonb_build_object('user_active', v_active)
+    WHERE r.database_role_id = v_person.database_role_id AND v_role.state = 'active';
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.begin_deprovision(text, text, boolean, text) IS
+    'The first step of auth.deprovision_identity: the application user is disabled, the role recorded and NOLOGIN. _username: a user''s '
+    'username or user_id, or the name of a managed role. _kind: disable (left) or suspend (leave of absence). Returns what was done to '
+    'the role. RW011: nobody of that name; RW019: the role is not managed; RW503: not for Rolewright; RW506: PostgreSQL does not let Rolewright''s owner '
+    'do it, with the statement for a superuser; RW512: two of that name; RW515: the last administrator; RW519: no reason, or another kind; '
+    'RW501: not READ COMMITTED.';
+
+CREATE OR REPLACE FUNCTION auth.finish_deprovision(_username text)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_person record := unsecure.find_person(_username);
+BEGIN
+    IF v_person.database_role_id IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM unsecure.lock_person(v_person.user_id);
+    IF EXISTS (SELECT FROM auth.database_role r WHERE r.database_role_id = v_person.database_role_id AND r.state = 'active') THEN
+        RAISE EXCEPTION 'role % is active', quote_ident(v_person.role_name)
+            USING ERRCODE = 'RW511', HINT = 'auth.begin_deprovision comes first. Nothing was changed.';
+    END IF;
+    RETURN QUERY SELECT * FROM unsecure.apply_roles(NULL, ARRAY[v_person.role_name], true);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.finish_deprovision(text) IS
+    'The second step of auth.deprovision_identity: ends the memberships, and strips the elevated attributes. Returns what was done; '
+    'conflicts: what only a superuser can do, with the statement. RW511: the role is active.';
+
+CREATE OR REPLACE FUNCTION auth.end_identity_sessions(_username text)
+RETURNS integer
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = error
+AS $function$
+DECLARE
+    v_person record := unsecure.find_person(_username);
+    v_oid    oid;
+    v_seen   integer;
+BEGIN
+    SELECT r.role_oid INTO v_oid
+    FROM auth.database_role r
+    WHERE r.database_role_id = v_person.database_role_id AND r.state <> 'active';
+    IF NOT FOUND THEN
+        IF v_person.database_role_id IS NULL THEN
+            RETURN 0;
+        END IF;
+        RAISE EXCEPTION 'role % is active', quote_ident(v_person.role_name)
+            USING ERRCODE = 'RW511', HINT = 'auth.begin_deprovision comes first: ended sessions would come back.';
+    END IF;
+    SELECT count(*) INTO v_seen FROM pg_stat_activity a WHERE a.usesysid = v_oid;
+    IF v_seen = 0 THEN
+        RETURN 0;
+    END IF;
+
+    -- Ending a session needs the rights of its role. They are taken back by rolling back to here, which leaves no trace of them.
+    BEGIN
+        IF NOT pg_has_role(v_oid, 'USAGE') AND NOT pg_has_role('pg_signal_backend', 'USAGE') THEN
+            EXECUTE format('GRANT %I TO CURRENT_USER', (SELECT r.rolname FROM pg_roles r WHERE r.oid = v_oid))
+                || CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN ' WITH INHERIT TRUE, SET FALSE' ELSE '' END;
+        END IF;
+        PERFORM pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE a.usesysid = v_oid AND a.pid <> pg_backend_pid();
+        RAISE EXCEPTION USING ERRCODE = 'RW599';
+    EXCEPTION
+        WHEN SQLSTATE 'RW599' THEN NULL;
+        -- Superusers' sessions, and roles that the owner may not administer: the caller sees that they are left.
+        WHEN insufficient_privilege THEN NULL;
+    END;
+    RETURN v_seen;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.end_identity_sessions(text) IS
+    'The third step of auth.deprovision_identity: ends the sessions of the person''s role, in all databases, and returns how many there '
+    'were. Call it until it returns 0 twice. RW511: the role is active.';
+
+REVOKE ALL ON FUNCTION
+    auth.begin_deprovision(text, text, boolean, text),
+    auth.finish_deprovision(text),
+    auth.end_identity_sessions(text)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    auth.begin_deprovision(text, text, boolean, text),
+    auth.finish_deprovision(text),
+    auth.end_identity_sessions(text)
+TO rolewright_operator;
+
+-- What only a superuser can do of a plan, done by one: with the rights of whoever calls.
+CREATE OR REPLACE FUNCTION unsecure.execute_conflicts(_plan auth.change[])
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_todo auth.change[] := ARRAY(
+        SELECT row(c.ordinal, lower(split_part(c.statement, ' ', 1)), c.role_name, c.object, c.statement, c.reason)::auth.change
+        FROM unnest(_plan) AS c
+        WHERE c.action = 'conflict' AND c.statement IS NOT NULL
+        ORDER BY c.ordinal);
+BEGIN
+    IF v_todo <> '{}' THEN
+        PERFORM unsecure.lock_roles();
+        PERFORM unsecure.execute_changes(v_todo);
+    END IF;
+    RETURN QUERY SELECT (c).* FROM unnest(v_todo) AS c;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.execute_conflicts(auth.change[]) IS 'Carries out the statements of a plan''s conflicts, with the caller''s rights.';
+
+REVOKE ALL ON FUNCTION unsecure.execute_conflicts(auth.change[]) FROM PUBLIC;
+
+CREATE OR REPLACE PROCEDURE auth.deprovision_identity(
+    _username       text,
+    _reason         text,
+    _strip_elevated boolean DEFAULT true,
+    _terminate      boolean DEFAULT true,
+    _kind           text    DEFAULT 'disable',
+    INOUT _report   jsonb   DEFAULT NULL
+)
+LANGUAGE plpgsql
+AS $procedure$
+DECLARE
+    v_is_super boolean := (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user);
+    v_begun    auth.change[];
+    v_finished auth.change[];
+    v_sessions integer := 0;
+    v_seen     integer := 0;
+    v_quiet    integer := 0;
+    v_until    timestamptz;
+    v_left     text;
+BEGIN
+    COMMIT; -- where that is not possible, in a transaction block, it fails before anything is changed
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
+    IF v_is_super THEN
+        PERFORM unsecure.execute_conflicts(v_begun);
+    END IF;
+    COMMIT;
+
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+    IF v_is_super THEN
+        PERFORM unsecure.execute_conflicts(v_finished);
+        v_finished := v_finished || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+    END IF;
+    COMMIT;
+
+    IF _terminate THEN
+        v_until := pg_catalog.clock_timestamp() + interval '10 seconds';
+        WHILE v_quiet < 2 AND pg_catalog.clock_timestamp() < v_until LOOP
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+            v_seen := auth.end_identity_sessions(_username);
+            IF v_is_super THEN
+                PERFORM pg_catalog.pg_terminate_backend(a.pid)
+                FROM pg_catalog.pg_stat_activity a
+                JOIN auth.database_role r ON r.role_oid = a.usesysid
+                WHERE r.database_role_id = (SELECT p.database_role_id FROM unsecure.find_person(_username) AS p);
+            END IF;
+            v_sessions := greatest(v_sessions, v_seen);
+            v_quiet    := CASE v_seen WHEN 0 THEN v_quiet + 1 ELSE 0 END;
+            COMMIT; -- pg_stat_activity is read once per transaction
+            PERFORM pg_catalog.pg_sleep(0.05);
+        END LOOP;
+    END IF;
+
+    _report := pg_catalog.jsonb_build_object(
+        'changes', (SELECT coalesce(pg_catalog.jsonb_agg(c), '[]') FROM pg_catalog.unnest(v_begun || v_finished) AS c),
+        'sessions_ended', CASE WHEN v_seen = 0 THEN v_sessions ELSE v_sessions - v_seen END,
+        'left', (SELECT coalesce(pg_catalog.jsonb_agg(p), '[]') FROM auth.leaver_proof(_username) AS p));
+
+    SELECT pg_catalog.string_agg(pg_catalog.format('%s %s (granted by %s)', p.way, p.object, p.grantor), E'\n') INTO v_left
+    FROM auth.leaver_proof(_username) AS p
+    WHERE p.way = 'membership' OR p.way = 'session' AND _terminate OR p.way = 'credential';
+    IF v_left IS NOT NULL THEN
+        RAISE EXCEPTION '% cannot log in any more, but ways in are left', _username
+            USING ERRCODE = 'RW517',
+                  DETAIL  = v_left,
+                  HINT    = 'What could be done is committed. auth.finish_deprovision shows the statements for a superuser; a superuser can also call this procedure.';
+    END IF;
+END;
+$procedure$;
+
+COMMENT ON PROCEDURE auth.deprovision_identity(text, text, boolean, boolean, text, jsonb) IS
+    'Puts a person out: NOLOGIN and the application user disabled, committed; every membership gone whoever granted it; SUPERUSER, CREATEDB, '
+    'CREATEROLE, REPLICATION and BYPASSRLS gone unless _strip_elevated is false; sessions ended (_terminate) until two looks find '
+    'none. Attributes, memberships, expiry, limit and settings are recorded for auth.restore_identity; the role, what it owns and '
+    'what it was granted directly stay. _username, _kind and errors: as auth.begin_deprovision. _report: changes, sessions_ended, and what '
+    'auth.leaver_proof finds left (ownership, direct privileges). RW517: memberships or sessions are left that PostgreSQL '
+    'lets only a superuser end; what was done stays done. Not within a transaction block (2D000).';
+
+REVOKE ALL ON PROCEDURE auth.deprovision_identity(text, text, boolean, boolean, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE auth.deprovision_identity(text, text, boolean, boolean, text, jsonb) TO rolewright_operator;
+-- +goose StatementEnd
+
+-- from sql/role/restore.sql
+-- +goose StatementBegin
+-- Coming back: what was recorded, cut to what the rules allow today.
+
+-- Memberships that were recorded and that no binding decides about. What may not come back has no statement.
+CREATE OR REPLACE FUNCTION unsecure.plan_recorded_memberships(_database_role_id uuid)
+RETURNS SETOF auth.change
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH recorded AS (
+        SELECT r.role_name, r.role_oid, m.role AS group_name, h.oid AS group_oid, m.admin, m.inherit, m."set", m.grantor, a.rolinherit,
+               EXISTS (SELECT FROM auth.database_role g
+                       WHERE g.role_oid = h.oid AND g.role_kind = 'group' AND g.state <> 'deleted') AS is_managed
+        FROM auth.database_role r
+        JOIN pg_catalog.pg_roles a ON a.oid = r.role_oid
+        CROSS JOIN LATERAL jsonb_to_recordset(r.recorded -> 'memberships')
+            AS m (role text, grantor text, admin boolean, inherit boolean, "set" boolean)
+        LEFT JOIN pg_catalog.pg_roles h ON h.rolname = m.role
+        WHERE r.database_role_id = _database_role_id
+    ), owner AS (
+        SELECT o.oid, o.rolname, o.rolsuper, current_setting('server_version_num')::integer >= 160000 AS is_16
+        FROM pg_catalog.pg_roles o
+        WHERE o.oid = unsecure.rolewright_owner()
+    ), judged AS (
+        SELECT c.*, o.is_16,
+               CASE
+                   WHEN c.group_oid IS NULL THEN 'that role is gone'
+                   WHEN c.is_managed THEN 'nothing gives this membership any more'
+                   WHEN unsecure.is_elevated(c.group_oid) THEN 'it would elevate the role'
+                   WHEN unsecure.role_refusal(c.group_name) IS NOT NULL THEN unsecure.role_refusal(c.group_name)
+               END AS cut,
+               CASE
+                   WHEN o.rolsuper THEN NULL
+                   WHEN o.is_16 AND NOT pg_has_role(o.oid, c.group_oid, 'MEMBER WITH ADMIN OPTION')
+                       THEN format('%I lacks ADMIN OPTION on role %I', o.rolname, c.group_name)
+               END AS obstacle
+        FROM recorded c
+        CROSS JOIN owner o
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member = c.role_oid AND m.roleid = c.group_oid)
+    )
+    SELECT row_number() OVER (ORDER BY j.group_name, j.grantor)::integer,
+           CASE WHEN j.cut IS NULL AND j.obstacle IS NULL THEN 'grant' ELSE 'conflict' END,
+           j.role_name, j.group_name,
+           CASE WHEN j.cut IS NULL THEN
+               unsecure.grant_statement(j.group_name, j.role_name, j.rolinherit, j.inherit, j."set", j.admin)
+               || CASE WHEN j.obstacle IS NOT NULL AND j.is_16 THEN format(' GRANTED BY %I', j.grantor) ELSE '' END
+           END,
+           'recorded membership' || coalesce('; ' || j.cut, '') || coalesce('; ' || j.obstacle, '')
+    FROM judged j;
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_recorded_memberships(uuid) IS
+    'Memberships as recorded that are not there now; conflict: not allowed any more (no statement), or for a superuser to grant.';
+
+CREATE OR REPLACE FUNCTION unsecure.recorded_attributes(
+    _recorded jsonb,
+    _elevated text[],
+    _login    boolean
+)
+RETURNS jsonb
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+               'login', CASE WHEN _login THEN _recorded #> '{attributes,login}' END,
+               'inherit', _recorded #> '{attributes,inherit}',
+               'connection_limit', _recorded #> '{attributes,connection_limit}'))
+        || jsonb_build_object('valid_until', _recorded #> '{attributes,valid_until}')
+        || coalesce((SELECT jsonb_object_agg(e, true) FROM unnest(_elevated) AS e WHERE (_recorded #>> ARRAY['attributes', e])::boolean), '{}')
+        || jsonb_build_object('settings', coalesce((
+               SELECT jsonb_object_agg(split_part(s ->> 'setting', '=', 1), substr(s ->> 'setting', strpos(s ->> 'setting', '=') + 1))
+               FROM jsonb_array_elements(_recorded -> 'settings') AS s
+               WHERE s ->> 'database' IS NULL), '{}'))
+        || jsonb_build_object('database_settings', coalesce((
+               SELECT jsonb_object_agg(d.database, d.settings)
+               FROM (
+                   SELECT s ->> 'database' AS database,
+                          jsonb_object_agg(split_part(s ->> 'setting', '=', 1),
+                                           substr(s ->> 'setting', strpos(s ->> 'setting', '=') + 1)) AS settings
+                   FROM jsonb_array_elements(_recorded -> 'settings') AS s
+                   JOIN pg_catalog.pg_database b ON b.datname = s ->> 'database'
+                   GROUP BY 1
+               ) AS d), '{}'));
+$function$;
+
+COMMENT ON FUNCTION unsecure.recorded_attributes(jsonb, text[], boolean) IS
+    'What was recorded, as auth.sync_identity takes it; of elevated attributes those that are named.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.plan_recorded_memberships(uuid),
+    unsecure.recorded_attributes(jsonb, text[], boolean)
+FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.restore_role(
+    _username text,
+    _reason   text,
+    _elevated text[] DEFAULT '{}'
+)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_person record := unsecure.find_person(_username);
+    v_role   auth.database_role;
+    v_plan   auth.change[];
+    v_todo   auth.change[];
+    v_done   auth.change[] := '{}';
+BEGIN
+    PERFORM unsecure.require_reason(_reason);
+    IF NOT coalesce(_elevated, '{}') <@ '{superuser,createdb,createrole,replication,bypassrls}'::text[] THEN
+        RAISE EXCEPTION 'there is no such elevated attribute'
+            USING ERRCODE = 'RW519', DETAIL = format('_elevated is %s.', _elevated),
+                  HINT    = 'superuser, createdb, createrole, replication, bypassrls. Nothing was changed.';
+    ELSIF cardinality(_elevated) > 0 THEN
+        PERFORM unsecure.require_administrator(format('restore elevated attributes of %I', _username));
+    END IF;
+    PERFORM unsecure.lock_person(v_person.user_id);
+
+    IF v_person.database_role_id IS NULL THEN
+        PERFORM auth.enable_user(v_person.user_id);
+        RETURN;
+    END IF;
+    PERFORM unsecure.require_touchable(v_person.role_name);
+    v_role := unsecure.require_managed_role(v_person.role_name, 'login');
+    IF coalesce((v_role.recorded ->> 'user_active')::boolean, false) THEN
+        UPDATE auth.user_info SET is_active = true, updated_at = now() WHERE user_id = v_person.user_id AND NOT is_active;
+    END IF;
+    UPDATE auth.database_role r
+    SET state            = 'active',
+        reason           = _reason,
+        strips_elevated  = false,
+        state_changed_at = now(),
+        updated_at       = now()
+    WHERE r.database_role_id = v_role.database_role_id AND r.state <> 'active';
+
+    v_done := ARRAY(SELECT a FROM unsecure.apply_roles(NULL, ARRAY[v_role.role_name], true) AS a);
+    -- Whoever may not log in today stays out, with nothing.
+    IF EXISTS (SELECT FROM unsecure.desired_logins(NULL, ARRAY[v_role.role_name]) AS l WHERE NOT l.can_login) THEN
+        RETURN QUERY
+        SELECT (c).* FROM unnest(v_done) AS c
+        UNION ALL
+        SELECT cardinality(v_done) + 1, 'conflict', v_role.role_name, 'login', NULL, l.reason
+        FROM unsecure.desired_logins(NULL, ARRAY[v_role.role_name]) AS l;
+        RETURN;
+    END IF;
+
+    -- Of a role that is active the attributes may have been changed since; its lost memberships still come back.
+    v_plan := ARRAY(
+        SELECT p FROM unsecure.plan_attributes(
+            v_role.role_name, unsecure.recorded_attributes(v_role.recorded, _elevated, v_role.user_id IS NULL)) AS p
+        WHERE v_role.recorded IS NOT NULL AND v_role.state <> 'active')
+        || ARRAY(SELECT p FROM unsecure.plan_recorded_memberships(v_role.database_role_id) AS p);
+    v_todo := ARRAY(SELECT c FROM unnest(v_plan) AS c WHERE c.action <> 'conflict');
+    PERFORM unsecure.execute_changes(v_todo);
+    -- What only a superuser can grant can be asked for again.
+    UPDATE auth.database_role r
+    SET recorded = NULL
+    WHERE r.database_role_id = v_role.database_role_id
+      AND r.recorded IS NOT NULL
+      AND NOT EXISTS (SELECT FROM unnest(v_plan) AS c WHERE c.action = 'conflict' AND c.statement IS NOT NULL);
+
+    RETURN QUERY
+    SELECT row_number() OVER (ORDER BY c.nth)::integer, c.action, c.role_name, c.object, c.statement, c.reason
+    FROM unnest(v_done || v_plan) WITH ORDINALITY AS c (ordinal, action, role_name, object, statement, reason, nth);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.restore_role(text, text, text[]) IS
+    'auth.restore_identity as a function, for use in a transaction. Returns what was done; conflicts: what did not come back, and why. '
+    'RW011: nobody of that name; RW019: the role is not managed; RW503: not for Rolewright; RW512: two of that name; RW513: only an '
+    'administrator restores elevated attributes; RW519: no reason, or no such attribute; RW501: not READ COMMITTED.';
+
+REVOKE ALL ON FUNCTION auth.restore_role(text, text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.restore_role(text, text, text[]) TO rolewright_operator;
+
+CREATE OR REPLACE PROCEDURE auth.restore_identity(
+    _username     text,
+    _reason       text,
+    _elevated     text[] DEFAULT '{}',
+    INOUT _report jsonb  DEFAULT NULL
+)
+LANGUAGE plpgsql
+AS $procedure$
+DECLARE
+    v_done auth.change[];
+BEGIN
+    v_done := ARRAY(SELECT r FROM auth.restore_role(_username, _reason, _elevated) AS r);
+    IF (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) THEN
+        PERFORM unsecure.execute_conflicts(v_done);
+    END IF;
+    _report := pg_catalog.jsonb_build_object('changes', pg_catalog.to_jsonb(v_done));
+END;
+$procedure$;
+
+COMMENT ON PROCEDURE auth.restore_identity(text, text, text[], jsonb) IS
+    'Brings a person back as recorded when leaving, as far as it is allowed today: the user enabled (if it was), the role''s login, expiry, limit, '
+    'INHERIT and settings, the memberships that groups give today, and the others that were recorded. Of elevated attributes those '
+    'that _elevated names and that were recorded; memberships that would elevate do not come back. _report: changes, with a conflict for each '
+    'thing that did not come back, and why. Errors: as auth.restore_role. Again: no change.';
+
+REVOKE ALL ON PROCEDURE auth.restore_identity(text, text, text[], jsonb) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE auth.restore_identity(text, text, text[], jsonb) TO rolewright_operator;
+-- +goose StatementEnd
+
 -- +goose Down
 
+DROP PROCEDURE auth.restore_identity;
+DROP FUNCTION auth.restore_role;
+DROP FUNCTION unsecure.recorded_attributes;
+DROP FUNCTION unsecure.plan_recorded_memberships;
+DROP PROCEDURE auth.deprovision_identity;
+DROP FUNCTION unsecure.execute_conflicts;
+DROP FUNCTION auth.end_identity_sessions;
+DROP FUNCTION auth.finish_deprovision;
+DROP FUNCTION auth.begin_deprovision;
+DROP FUNCTION unsecure.require_not_last_administrator;
+DROP FUNCTION unsecure.require_reason;
+DROP FUNCTION auth.manage_relationship;
 DROP FUNCTION auth.unprotect_role;
 DROP FUNCTION auth.protect_role;
 DROP FUNCTION auth.release_role;
@@ -1900,7 +2611,11 @@ DROP FUNCTION auth.unbind_user_role;
 DROP FUNCTION auth.bind_user_role;
 DROP FUNCTION unsecure.require_free_name;
 DROP FUNCTION unsecure.lock_person;
+DROP FUNCTION unsecure.orphan_role;
+DROP FUNCTION unsecure.follow_provider;
 DROP FUNCTION unsecure.follow_groups;
+DROP FUNCTION unsecure.follow_sync;
+DROP FUNCTION unsecure.follow_member;
 DROP FUNCTION unsecure.follow_login;
 DROP FUNCTION unsecure.follow_users;
 DROP FUNCTION unsecure.apply_and_warn;

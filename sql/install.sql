@@ -76,5 +76,8 @@ BEGIN;
 \ir role/follow.sql
 \ir role/bind.sql
 \ir role/adopt.sql
+\ir role/relationship.sql
+\ir role/leave.sql
+\ir role/restore.sql
 
 COMMIT;

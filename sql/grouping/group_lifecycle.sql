@@ -108,7 +108,11 @@ BEGIN
     WHERE user_group_id = _user_group_id
       AND (coalesce(_name, name), coalesce(_group_type, group_type), coalesce(_description, description))
           IS DISTINCT FROM (name, group_type, description);
-    RETURN FOUND OR v_members + v_mappings > 0;
+    IF NOT FOUND AND v_members + v_mappings = 0 THEN
+        RETURN false;
+    END IF;
+    PERFORM unsecure.follow_groups(ARRAY[_user_group_id]);
+    RETURN true;
 END;
 $function$;
 
@@ -134,6 +138,7 @@ BEGIN
         PERFORM unsecure.require_group(_user_group_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_groups(ARRAY[_user_group_id]);
     RETURN true;
 END;
 $function$;
@@ -159,6 +164,7 @@ BEGIN
         PERFORM unsecure.require_group(_user_group_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_groups(ARRAY[_user_group_id]);
     RETURN true;
 END;
 $function$;
@@ -180,6 +186,11 @@ BEGIN
     PERFORM unsecure.lock_permission_model();
     PERFORM 1 FROM auth.user_group WHERE user_group_id = _user_group_id FOR UPDATE;
     PERFORM unsecure.require_group(_user_group_id);
+    -- Without members first, so that the database roles lose what it gave.
+    IF EXISTS (SELECT FROM auth.group_role WHERE user_group_id = _user_group_id) THEN
+        PERFORM auth.disable_user_group(_user_group_id);
+        DELETE FROM auth.group_role WHERE user_group_id = _user_group_id;
+    END IF;
     DELETE FROM auth.permission_assignment WHERE user_group_id = _user_group_id;
     DELETE FROM auth.user_group_mapping WHERE user_group_id = _user_group_id;
     DELETE FROM auth.user_group_member WHERE user_group_id = _user_group_id;
@@ -189,7 +200,7 @@ END;
 $function$;
 
 COMMENT ON FUNCTION auth.delete_user_group(uuid) IS
-    'Deletes a group with its assignments, manual members and mappings; the audit trail stays. RW013: no such group.';
+    'Deletes a group with its assignments, manual members, mappings and bindings to database roles; the audit trail stays. RW013: no such group.';
 
 REVOKE ALL ON FUNCTION auth.delete_user_group(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.delete_user_group(uuid) TO rolewright_operator;

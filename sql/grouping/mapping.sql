@@ -34,6 +34,7 @@ BEGIN
     VALUES (_user_group_id, _provider_id, _external_group_name, _external_role_name)
     RETURNING user_group_mapping_id INTO v_user_group_mapping_id;
 
+    PERFORM unsecure.follow_groups(ARRAY[_user_group_id]);
     RETURN v_user_group_mapping_id;
 END;
 $function$;
@@ -53,8 +54,11 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_user_group_id uuid;
 BEGIN
-    DELETE FROM auth.user_group_mapping WHERE user_group_mapping_id = _user_group_mapping_id;
+    DELETE FROM auth.user_group_mapping WHERE user_group_mapping_id = _user_group_mapping_id
+    RETURNING user_group_id INTO v_user_group_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'group mapping does not exist'
             USING ERRCODE = 'RW014',
@@ -62,6 +66,7 @@ BEGIN
                   HINT    = 'auth.user_group_mapping lists them.';
     END IF;
 
+    PERFORM unsecure.follow_groups(ARRAY[v_user_group_id]);
     RETURN true;
 END;
 $function$;

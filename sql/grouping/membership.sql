@@ -19,6 +19,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM unsecure.require_group(_user_group_id);
     END IF;
+    PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
     PERFORM unsecure.require_user(_user_id);
     IF v_group.group_type = 'external' THEN
         RAISE EXCEPTION 'external group % takes no manual members', to_json(v_group.code)
@@ -32,7 +33,11 @@ BEGIN
     ON CONFLICT (user_group_id, user_id) DO UPDATE
         SET valid_until = excluded.valid_until
         WHERE m.valid_until IS DISTINCT FROM excluded.valid_until;
-    RETURN FOUND;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM unsecure.follow_member(_user_group_id, _user_id);
+    RETURN true;
 END;
 $function$;
 
@@ -54,12 +59,14 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
     DELETE FROM auth.user_group_member WHERE user_group_id = _user_group_id AND user_id = _user_id;
     IF NOT FOUND THEN
         PERFORM unsecure.require_group(_user_group_id);
         PERFORM unsecure.require_user(_user_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_member(_user_group_id, _user_id);
     RETURN true;
 END;
 $function$;

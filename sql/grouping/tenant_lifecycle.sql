@@ -53,6 +53,8 @@ BEGIN
         PERFORM unsecure.require_tenant(coalesce(_tenant_id, unsecure.default_tenant_id()));
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_groups(ARRAY(
+        SELECT g.user_group_id FROM auth.user_group g WHERE g.tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id())));
     RETURN true;
 END;
 $function$;
@@ -78,6 +80,8 @@ BEGIN
         PERFORM unsecure.require_tenant(coalesce(_tenant_id, unsecure.default_tenant_id()));
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_groups(ARRAY(
+        SELECT g.user_group_id FROM auth.user_group g WHERE g.tenant_id = coalesce(_tenant_id, unsecure.default_tenant_id())));
     RETURN true;
 END;
 $function$;

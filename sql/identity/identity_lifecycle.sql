@@ -45,6 +45,7 @@ BEGIN
     PERFORM unsecure.require_user(_user_id);
     PERFORM unsecure.require_account(_provider_user_id);
     PERFORM unsecure.lock_account(_provider_id, _provider_user_id);
+    PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
 
     SELECT i.user_identity_id, i.user_id
     INTO v_user_identity_id, v_user_id
@@ -76,6 +77,7 @@ BEGIN
                    AND i.is_complete = (v_groups IS NOT NULL));
     END IF;
 
+    PERFORM unsecure.follow_users(ARRAY[_user_id]);
     RETURN v_user_identity_id;
 END;
 $function$;
@@ -95,14 +97,23 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_user_id uuid;
 BEGIN
+    PERFORM 1
+    FROM auth.user_info
+    WHERE user_id = (SELECT user_id FROM auth.user_identity WHERE user_identity_id = _user_identity_id)
+    FOR NO KEY UPDATE;
+
     UPDATE auth.user_identity
     SET is_active = true, is_disabled_by_feed = false, updated_at = now()
-    WHERE user_identity_id = _user_identity_id AND NOT is_active;
+    WHERE user_identity_id = _user_identity_id AND NOT is_active
+    RETURNING user_id INTO v_user_id;
     IF NOT FOUND THEN
         PERFORM unsecure.require_identity(_user_identity_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[v_user_id]);
     RETURN true;
 END;
 $function$;
@@ -120,14 +131,23 @@ VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_user_id uuid;
 BEGIN
+    PERFORM 1
+    FROM auth.user_info
+    WHERE user_id = (SELECT user_id FROM auth.user_identity WHERE user_identity_id = _user_identity_id)
+    FOR NO KEY UPDATE;
+
     UPDATE auth.user_identity
     SET is_active = false, is_disabled_by_feed = false, updated_at = now()
-    WHERE user_identity_id = _user_identity_id AND (is_active OR is_disabled_by_feed);
+    WHERE user_identity_id = _user_identity_id AND (is_active OR is_disabled_by_feed)
+    RETURNING user_id INTO v_user_id;
     IF NOT FOUND THEN
         PERFORM unsecure.require_identity(_user_identity_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[v_user_id]);
     RETURN true;
 END;
 $function$;
@@ -174,6 +194,7 @@ BEGIN
             LIMIT 1);
     END IF;
 
+    PERFORM unsecure.follow_users(ARRAY[v_user_id]);
     RETURN true;
 END;
 $function$;

@@ -137,6 +137,11 @@ BEGIN
         last_login_at           = now(),
         updated_at              = CASE WHEN v_new = v_old THEN v_old.updated_at ELSE now() END
     WHERE user_identity_id = _user_identity_id;
+
+    IF (v_new.provider_groups, v_new.provider_roles) IS DISTINCT FROM (v_old.provider_groups, v_old.provider_roles) THEN
+        PERFORM unsecure.follow_login(_user_id, v_old.provider_id, v_old.provider_groups, v_new.provider_groups,
+                                      v_old.provider_roles, v_new.provider_roles);
+    END IF;
 END;
 $function$;
 
@@ -281,12 +286,14 @@ BEGIN
         END IF;
     END LOOP;
 
+    PERFORM 1 FROM auth.user_info u WHERE u.user_id = v_user_id FOR NO KEY UPDATE;
     INSERT INTO auth.user_identity
         (user_id, provider_id, provider_user_id, provider_groups, provider_roles, provider_data, is_complete,
          provider_username, provider_email, provider_email_verified, provider_display_name)
     VALUES
         (v_user_id, _provider_id, _provider_user_id, _groups, _roles, _data, _groups IS NOT NULL,
          nullif(v_claimed, _provider_user_id), _email, v_verified, _display_name);
+    PERFORM unsecure.follow_users(ARRAY[v_user_id]);
 END;
 $function$;
 

@@ -105,6 +105,9 @@ BEGIN
         role_attributes    = v_new.role_attributes,
         updated_at         = now()
     WHERE provider_id = _provider_id;
+    IF v_new.group_match <> v_old.group_match THEN
+        PERFORM unsecure.follow_provider(_provider_id);
+    END IF;
     RETURN true;
 END;
 $function$;
@@ -132,6 +135,7 @@ BEGIN
         PERFORM unsecure.require_provider(_provider_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_provider(_provider_id);
     RETURN true;
 END;
 $function$;
@@ -157,6 +161,7 @@ BEGIN
         PERFORM unsecure.require_provider(_provider_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_provider(_provider_id);
     RETURN true;
 END;
 $function$;
@@ -182,6 +187,12 @@ BEGIN
     PERFORM unsecure.lock_permission_model();
     PERFORM 1 FROM auth.provider WHERE provider_id = _provider_id FOR UPDATE;
     PERFORM unsecure.require_provider(_provider_id);
+    -- Disabled first, so that the database roles lose what its identities gave.
+    PERFORM auth.disable_provider(_provider_id);
+    IF EXISTS (SELECT FROM auth.database_role WHERE provider_id = _provider_id) THEN
+        PERFORM unsecure.lock_roles();
+        UPDATE auth.database_role SET provider_id = NULL WHERE provider_id = _provider_id;
+    END IF;
     IF _delete_identities THEN
         DELETE FROM auth.user_group_mapping WHERE provider_id = _provider_id;
         DELETE FROM auth.user_identity WHERE provider_id = _provider_id;

@@ -83,6 +83,11 @@ BEGIN
     PERFORM 1
     FROM auth.user_info u
     WHERE u.user_id IN (SELECT p.user_id FROM pg_temp.sync_plan p WHERE p.new_email OR p.new_display_name)
+       -- Whose database role may follow.
+       OR u.user_id IN (SELECT r.user_id
+                        FROM pg_temp.sync_plan p
+                        JOIN auth.user_identity i ON i.user_identity_id = p.user_identity_id
+                        JOIN auth.database_role r ON r.user_id = i.user_id)
     ORDER BY u.user_id
     FOR NO KEY UPDATE;
 
@@ -132,6 +137,8 @@ BEGIN
     FROM pg_temp.sync_plan p
     WHERE p.action = 'create'
     ORDER BY p.user_identity_id;
+
+    PERFORM unsecure.follow_sync();
 END;
 $function$;
 

@@ -89,6 +89,7 @@ BEGIN
         PERFORM unsecure.require_user(_user_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[_user_id]);
     RETURN true;
 END;
 $function$;
@@ -114,6 +115,7 @@ BEGIN
         PERFORM unsecure.require_user(_user_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[_user_id]);
     RETURN true;
 END;
 $function$;
@@ -140,6 +142,7 @@ BEGIN
         PERFORM unsecure.require_user(_user_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[_user_id]);
     RETURN true;
 END;
 $function$;
@@ -166,6 +169,7 @@ BEGIN
         PERFORM unsecure.require_user(_user_id);
         RETURN false;
     END IF;
+    PERFORM unsecure.follow_users(ARRAY[_user_id]);
     RETURN true;
 END;
 $function$;
@@ -188,6 +192,7 @@ BEGIN
     -- The user first: logins lock in this order too.
     PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR UPDATE;
     PERFORM unsecure.require_user(_user_id);
+    PERFORM unsecure.orphan_role(_user_id);
     DELETE FROM auth.permission_assignment WHERE user_id = _user_id;
     DELETE FROM auth.user_group_member WHERE user_id = _user_id;
     DELETE FROM auth.user_identity WHERE user_id = _user_id;

@@ -53,7 +53,8 @@ COMMENT ON FUNCTION unsecure.describe_role(oid) IS
 CREATE OR REPLACE FUNCTION unsecure.apply_roles(
     _user_ids       uuid[],
     _role_names     text[],
-    _skip_conflicts boolean
+    _skip_conflicts boolean,
+    _logins_alone   boolean DEFAULT false
 )
 RETURNS SETOF auth.change
 LANGUAGE plpgsql
@@ -72,7 +73,8 @@ BEGIN
     PERFORM unsecure.lock_roles();
     FOR v_round IN 1 .. 10 LOOP
         -- What was planned before we had the lock may be outdated.
-        v_plan := ARRAY(SELECT p FROM unsecure.plan_roles(_user_ids, _role_names) AS p);
+        v_plan := ARRAY(SELECT p FROM unsecure.plan_roles(_user_ids, _role_names) AS p
+                        WHERE NOT _logins_alone OR p.object = 'login' OR p.object IS NULL);
         v_todo := ARRAY(SELECT c FROM unnest(v_plan) AS c WHERE c.action <> 'conflict' ORDER BY c.ordinal);
         IF NOT _skip_conflicts THEN
             PERFORM unsecure.require_no_conflict(v_plan);
@@ -125,9 +127,9 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.apply_roles(uuid[], text[], boolean) IS
+COMMENT ON FUNCTION unsecure.apply_roles(uuid[], text[], boolean, boolean) IS
     'Carries out unsecure.plan_roles until nothing is left of it but conflicts, and returns what was done and then those. RW506: '
-    'conflicts, unless they are to be skipped.';
+    'conflicts, unless they are to be skipped. _logins_alone: no memberships and other attributes.';
 
 CREATE OR REPLACE FUNCTION unsecure.require_no_conflict(_plan auth.change[])
 RETURNS void
@@ -151,7 +153,7 @@ COMMENT ON FUNCTION unsecure.require_no_conflict(auth.change[]) IS 'RW506 with a
 REVOKE ALL ON FUNCTION
     unsecure.lock_bindings(boolean),
     unsecure.describe_role(oid),
-    unsecure.apply_roles(uuid[], text[], boolean),
+    unsecure.apply_roles(uuid[], text[], boolean, boolean),
     unsecure.require_no_conflict(auth.change[])
 FROM PUBLIC;
 

@@ -87,32 +87,136 @@ $function$;
 COMMENT ON FUNCTION unsecure.follow_login(uuid, uuid, text[], text[], text[], text[]) IS
     'Lets the user''s database role follow when the groups or roles that are new, or gone, match a mapping of a bound group.';
 
--- After a change of groups, mappings, tenants or providers (the caller holds the permission model's lock).
-CREATE OR REPLACE FUNCTION unsecure.follow_groups(_user_group_ids uuid[] DEFAULT NULL)
+CREATE OR REPLACE FUNCTION unsecure.follow_member(
+    _user_group_id uuid,
+    _user_id       uuid
+)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
-    IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.role_kind = 'login')
-       AND NOT EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles)
-       OR _user_group_ids IS NOT NULL
-          AND NOT EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = ANY (_user_group_ids))
+    IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted') THEN
+        RETURN;
+    END IF;
+    PERFORM unsecure.require_read_committed();
+    PERFORM unsecure.lock_bindings(false);
+    IF EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = _user_group_id) THEN
+        PERFORM unsecure.apply_and_warn(ARRAY[_user_id]);
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.follow_member(uuid, uuid) IS 'Lets the user''s database role follow, when the group is bound. The caller has the user''s row.';
+
+-- After a sync, whose plan says whom it touched.
+CREATE OR REPLACE FUNCTION unsecure.follow_sync()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM auth.database_role r WHERE r.user_id IS NOT NULL)
+       OR EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles)
     THEN
+        PERFORM unsecure.follow_users(ARRAY(
+            SELECT i.user_id
+            FROM pg_temp.sync_plan p
+            JOIN auth.user_identity i ON i.user_identity_id = p.user_identity_id
+            WHERE p.action IN ('create', 'update', 'enable', 'disable')));
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.follow_sync() IS 'Lets the database roles of the users follow whose identities a sync changed.';
+
+-- After a change of groups, mappings or tenants: for who has, or should have, a membership because of these groups.
+CREATE OR REPLACE FUNCTION unsecure.follow_groups(_user_group_ids uuid[])
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_users uuid[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = ANY (_user_group_ids)) THEN
         RETURN;
     END IF;
     PERFORM unsecure.require_read_committed();
     PERFORM unsecure.lock_bindings(true);
-    PERFORM unsecure.apply_and_warn(NULL);
+    v_users := ARRAY(SELECT r.user_id FROM auth.database_role r WHERE r.user_id IS NOT NULL AND r.state = 'active');
+    PERFORM unsecure.apply_and_warn(ARRAY(
+        SELECT g.user_id
+        FROM unsecure.bound_groups(v_users) AS g
+        WHERE g.user_group_id = ANY (_user_group_ids)
+        UNION
+        SELECT r.user_id
+        FROM auth.group_role b
+        JOIN auth.database_role g ON g.database_role_id = b.database_role_id
+        JOIN pg_catalog.pg_auth_members m ON m.roleid = g.role_oid
+        JOIN auth.database_role r ON r.role_oid = m.member
+        WHERE b.user_group_id = ANY (_user_group_ids) AND r.user_id IS NOT NULL));
 END;
 $function$;
 
 COMMENT ON FUNCTION unsecure.follow_groups(uuid[]) IS
-    'Lets all database roles follow, after these groups (NULL: more than groups) changed, if one of them is bound.';
+    'Lets the database roles follow of whoever is, or was, in these groups, if they are bound. RW501: they are, and the transaction is '
+    'not READ COMMITTED. The caller holds the permission model''s lock, or the users''.';
+
+CREATE OR REPLACE FUNCTION unsecure.follow_provider(_provider_id uuid)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_users uuid[] := ARRAY(
+        SELECT DISTINCT r.user_id
+        FROM auth.user_identity i
+        JOIN auth.database_role r ON r.user_id = i.user_id
+        WHERE i.provider_id = _provider_id AND r.state <> 'deleted');
+BEGIN
+    IF v_users = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM unsecure.require_read_committed();
+    PERFORM unsecure.lock_bindings(true);
+    PERFORM unsecure.apply_and_warn(v_users);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.follow_provider(uuid) IS
+    'Lets the database roles follow of who has an identity at the provider. RW501: somebody has a role, and the transaction is not '
+    'READ COMMITTED. The caller holds the permission model''s lock.';
+
+-- Before a user is deleted: whose role it was, is nobody's.
+CREATE OR REPLACE FUNCTION unsecure.orphan_role(_user_id uuid)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_roles text[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id) THEN
+        RETURN;
+    END IF;
+    PERFORM unsecure.lock_person(_user_id);
+    v_roles := ARRAY(SELECT r.role_name FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted');
+    PERFORM auth.unbind_user_role(_user_id, format('user %s was deleted', (SELECT to_json(u.username) FROM auth.user_info u WHERE u.user_id = _user_id)));
+    PERFORM unsecure.apply_roles(NULL, v_roles, true);
+    UPDATE auth.database_role SET user_id = NULL WHERE user_id = _user_id;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.orphan_role(uuid) IS 'Disables the login role of a user who is about to be deleted; it, and the user''s tombstones, become nobody''s.';
 
 REVOKE ALL ON FUNCTION
     unsecure.apply_and_warn(uuid[]),
     unsecure.follow_users(uuid[]),
     unsecure.follow_login(uuid, uuid, text[], text[], text[], text[]),
-    unsecure.follow_groups(uuid[])
+    unsecure.follow_member(uuid, uuid),
+    unsecure.follow_sync(),
+    unsecure.follow_groups(uuid[]),
+    unsecure.follow_provider(uuid),
+    unsecure.orphan_role(uuid)
 FROM PUBLIC;

@@ -98,7 +98,7 @@ BEGIN
         SELECT w.*, k.is_held
         FROM wanted w
         LEFT JOIN LATERAL (
-            SELECT true AS is_held,
+            SELECT bool_or(true) AS is_held,
                    bool_or(h.admin_option) FILTER (WHERE s.role_name IS NULL)   AS admin_option,
                    bool_or(h.inherit_option) FILTER (WHERE s.role_name IS NULL) AS inherit_option,
                    bool_or(h.set_option) FILTER (WHERE s.role_name IS NULL)     AS set_option
@@ -206,8 +206,8 @@ BEGIN
         SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL
         FROM setting s
         UNION ALL
-        SELECT 80, 'grant', m.role_name, m.group_name,
-               CASE WHEN v_is_16 OR NOT coalesce(m.is_held, false) OR m.admin_option
+        SELECT 80, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END, m.role_name, m.group_name,
+               CASE WHEN v_is_16 OR m.is_held IS NULL OR m.admin_option
                     THEN unsecure.grant_statement(m.group_name, m.role_name, m.rolinherit, m.inherit_option, m.set_option, m.admin_option,
                                                   m.is_held)
                     ELSE format('REVOKE ADMIN OPTION FOR %I FROM %I', m.group_name, m.role_name) END,
