@@ -50,6 +50,38 @@ $function$;
 COMMENT ON FUNCTION unsecure.describe_role(oid) IS
     'Attributes, memberships (with grantors and options) and settings of a role; what is recorded when somebody leaves. No password.';
 
+-- Roles that a provider's users were given are new to the registry; the others waited there for their oid.
+CREATE OR REPLACE FUNCTION unsecure.register_created(
+    _created    text[],
+    _user_ids   uuid[],
+    _role_names text[]
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_concerned record;
+BEGIN
+    IF _created = '{}' THEN
+        RETURN;
+    END IF;
+    UPDATE auth.database_role r
+    SET role_oid = a.oid, updated_at = now()
+    FROM pg_roles a
+    WHERE a.rolname = r.role_name AND r.role_name = ANY (_created) AND r.state <> 'deleted';
+
+    v_concerned := unsecure.concerned_roles(_user_ids, _role_names);
+    INSERT INTO auth.database_role (role_name, role_oid, user_id, provider_id, requires_identity)
+    SELECT l.role_name, a.oid, l.user_id, l.provider_id, true
+    FROM unsecure.desired_logins('{}', v_concerned.new_users) AS l
+    JOIN pg_roles a ON a.rolname = l.role_name
+    WHERE l.problem IS NULL AND l.role_name = ANY (_created);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.register_created(text[], uuid[], text[]) IS 'Writes into the registry which roles apply_roles has just created.';
+
 CREATE OR REPLACE FUNCTION unsecure.apply_roles(
     _user_ids       uuid[],
     _role_names     text[],
@@ -66,7 +98,6 @@ AS $function$
 DECLARE
     v_plan     auth.change[];
     v_todo     auth.change[];
-    v_created  text[];
     v_done     integer := 0;
     v_attempts integer := 0;
 BEGIN
@@ -87,24 +118,16 @@ BEGIN
         END IF;
 
         BEGIN
-            v_created := ARRAY(SELECT c.role_name FROM unnest(v_todo) AS c WHERE c.action = 'create');
-            INSERT INTO auth.database_role (role_name, user_id, provider_id, requires_identity)
-            SELECT l.role_name, l.user_id, l.provider_id, true
-            FROM unsecure.desired_logins(_user_ids, _role_names) AS l
-            WHERE l.database_role_id IS NULL AND l.role_name = ANY (v_created);
-
             UPDATE auth.database_role r
             SET recorded = unsecure.describe_role(r.role_oid), updated_at = now()
             FROM unnest(v_todo) AS c
             WHERE c.action = 'alter' AND c.object = 'login' AND c.statement LIKE '% NOLOGIN'
               AND r.role_name = c.role_name AND r.state <> 'deleted';
 
-            PERFORM unsecure.execute_changes(v_todo);
-
-            UPDATE auth.database_role r
-            SET role_oid = a.oid, updated_at = now()
-            FROM pg_roles a
-            WHERE a.rolname = r.role_name AND r.role_name = ANY (v_created) AND r.state <> 'deleted';
+            PERFORM unsecure.run_statements(v_todo, NULL);
+            PERFORM unsecure.register_created(
+                ARRAY(SELECT c.role_name FROM unnest(v_todo) AS c WHERE c.action = 'create'), _user_ids, _role_names);
+            PERFORM unsecure.audit_changes(v_todo);
 
             RETURN QUERY
             SELECT v_done + c.ordinal - v_todo[1].ordinal + 1, c.action, c.role_name, c.object, c.statement, c.reason
@@ -153,6 +176,7 @@ COMMENT ON FUNCTION unsecure.require_no_conflict(auth.change[]) IS 'RW506 with a
 REVOKE ALL ON FUNCTION
     unsecure.lock_bindings(boolean),
     unsecure.describe_role(oid),
+    unsecure.register_created(text[], uuid[], text[]),
     unsecure.apply_roles(uuid[], text[], boolean, boolean),
     unsecure.require_no_conflict(auth.change[])
 FROM PUBLIC;

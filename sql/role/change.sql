@@ -61,44 +61,80 @@ $function$;
 COMMENT ON FUNCTION unsecure.lock_roles() IS
     'Until the end of the transaction, nobody else''s plan is carried out in this database. RW501: not in READ COMMITTED.';
 
+-- Memberships in one role for many members are one statement: PostgreSQL 16 and later look through all that the owner administers for each.
+CREATE OR REPLACE FUNCTION unsecure.statements_of(_changes auth.change[])
+RETURNS TABLE (nth integer, object text, role_name text, statement text)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    WITH parsed AS (
+        SELECT c.ordinal, c.role_name, c.object, c.statement, k.head,
+               CASE WHEN starts_with(c.statement, k.head || quote_ident(c.role_name))
+                    THEN substr(c.statement, length(k.head || quote_ident(c.role_name)) + 1) END AS tail
+        FROM unnest(_changes) AS c
+        CROSS JOIN LATERAL (
+            SELECT CASE c.action WHEN 'grant' THEN format('GRANT %I TO ', c.object) WHEN 'revoke' THEN format('REVOKE %I FROM ', c.object) END AS head
+        ) AS k
+    ), numbered AS (
+        SELECT p.*,
+               sum(CASE WHEN p.tail IS NOT NULL AND p.head = p.previous_head AND p.tail = p.previous_tail THEN 0 ELSE 1 END)
+                   OVER (ORDER BY p.ordinal) AS batch
+        FROM (
+            SELECT a.*, lag(a.head) OVER (ORDER BY a.ordinal) AS previous_head, lag(a.tail) OVER (ORDER BY a.ordinal) AS previous_tail
+            FROM parsed a
+        ) AS p
+    )
+    SELECT min(n.ordinal), min(n.object), min(n.role_name),
+           CASE count(*) WHEN 1 THEN min(n.statement)
+                         ELSE min(n.head) || string_agg(quote_ident(n.role_name), ', ' ORDER BY n.ordinal) || min(n.tail) END
+    FROM numbered n
+    GROUP BY n.batch
+    ORDER BY 1;
+$function$;
+
+COMMENT ON FUNCTION unsecure.statements_of(auth.change[]) IS
+    'The statements that carry out a plan, in order: neighbours that differ in the member alone are one GRANT or REVOKE.';
+
 -- Invoker: with the rights of the function that calls it, or of the superuser who calls a procedure.
-CREATE OR REPLACE FUNCTION unsecure.execute_changes(
+CREATE OR REPLACE FUNCTION unsecure.run_statements(
     _changes  auth.change[],
-    _verifier text DEFAULT NULL
+    _verifier text
 )
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = error
+SET jit = off
 AS $function$
 DECLARE
-    v_change auth.change;
-    v_left   record;
+    v_step record;
+    v_left record;
 BEGIN
-    FOREACH v_change IN ARRAY _changes LOOP
+    FOR v_step IN SELECT * FROM unsecure.statements_of(_changes) LOOP
         -- The verifier is in no plan, so it is put in here.
-        EXECUTE CASE v_change.object
-            WHEN 'password' THEN format('ALTER ROLE %I PASSWORD %L', v_change.role_name, _verifier)
-            ELSE v_change.statement
+        EXECUTE CASE v_step.object
+            WHEN 'password' THEN format('ALTER ROLE %I PASSWORD %L', v_step.role_name, _verifier)
+            ELSE v_step.statement
         END;
     END LOOP;
 
     -- What PostgreSQL may answer with a mere warning.
-    SELECT c.role_name, c.object, r.grantor
+    SELECT c.role_name, c.object, m.grantor
     INTO v_left
     FROM unnest(_changes) AS c
-    LEFT JOIN LATERAL (
-        SELECT string_agg(coalesce(g.rolname, m.grantor::text), ', ') AS grantor
-        FROM pg_auth_members m
-        LEFT JOIN pg_roles g ON g.oid = m.grantor
-        WHERE m.member = (SELECT oid FROM pg_roles WHERE rolname = c.role_name)
-          AND m.roleid = (SELECT oid FROM pg_roles WHERE rolname = c.object)
-    ) AS r ON true
-    WHERE c.action = 'grant' AND r.grantor IS NULL
-       OR c.action = 'revoke' AND r.grantor IS NOT NULL
-          AND NOT EXISTS (SELECT FROM unnest(_changes) AS g
-                          WHERE g.action IN ('grant', 'revoke') AND g.role_name = c.role_name AND g.object = c.object AND g.ordinal <> c.ordinal)
+    LEFT JOIN (
+        SELECT r.rolname AS role_name, h.rolname AS object, string_agg(coalesce(g.rolname, a.grantor::text), ', ') AS grantor
+        FROM pg_auth_members a
+        JOIN pg_roles r ON r.oid = a.member
+        JOIN pg_roles h ON h.oid = a.roleid
+        LEFT JOIN pg_roles g ON g.oid = a.grantor
+        WHERE r.rolname IN (SELECT n.role_name FROM unnest(_changes) AS n WHERE n.action IN ('grant', 'revoke'))
+        GROUP BY r.rolname, h.rolname
+    ) AS m ON m.role_name = c.role_name AND m.object = c.object
+    WHERE c.action = 'grant' AND m.grantor IS NULL
+       -- When it was revoked for one grantor, another one's grant may be meant to stay.
+       OR c.action = 'revoke' AND m.grantor IS NOT NULL AND c.statement NOT LIKE '% GRANTED BY %'
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'PostgreSQL did not do what it was told about the membership of % in %',
@@ -108,7 +144,16 @@ BEGIN
                                  ELSE format('It is still there after REVOKE; granted by: %s.', v_left.grantor) END,
                   HINT    = 'Nothing was changed. As a superuser, REVOKE it GRANTED BY that role.';
     END IF;
+END;
+$function$;
 
+CREATE OR REPLACE FUNCTION unsecure.audit_changes(_changes auth.change[])
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
     INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id, after)
     SELECT 'role.' || CASE c.action WHEN 'create' THEN 'created' WHEN 'alter' THEN 'altered' WHEN 'grant' THEN 'granted'
                                     WHEN 'revoke' THEN 'revoked' ELSE 'dropped' END,
@@ -120,6 +165,23 @@ BEGIN
 END;
 $function$;
 
+CREATE OR REPLACE FUNCTION unsecure.execute_changes(
+    _changes  auth.change[],
+    _verifier text DEFAULT NULL
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    PERFORM unsecure.run_statements(_changes, _verifier);
+    PERFORM unsecure.audit_changes(_changes);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.run_statements(auth.change[], text) IS
+    'Runs the statements of a plan, and checks that the memberships are as they say. RW507: PostgreSQL only warned.';
+COMMENT ON FUNCTION unsecure.audit_changes(auth.change[]) IS 'One audit row per change.';
 COMMENT ON FUNCTION unsecure.execute_changes(auth.change[], text) IS
     'Carries out a plan without conflicts, in its order, and writes one audit row per change. _verifier: of the change whose object is '
     'password. RW507: PostgreSQL only warned. The caller holds unsecure.lock_roles.';
@@ -128,5 +190,8 @@ REVOKE ALL ON FUNCTION
     unsecure.role_name_problem(text),
     unsecure.require_read_committed(),
     unsecure.lock_roles(),
+    unsecure.statements_of(auth.change[]),
+    unsecure.run_statements(auth.change[], text),
+    unsecure.audit_changes(auth.change[]),
     unsecure.execute_changes(auth.change[], text)
 FROM PUBLIC;

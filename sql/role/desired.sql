@@ -72,10 +72,52 @@ $function$;
 COMMENT ON FUNCTION unsecure.fill_role_name_template(text, jsonb) IS
     'A role''s name from a provider''s template; NULL when a value in it is missing.';
 
--- The login roles of these users (NULL: all), of these names, and those that a provider wants its users to have.
-CREATE OR REPLACE FUNCTION unsecure.desired_logins(
+-- Whose roles a plan is about: managed login roles of users and of names (both NULL: all), and users who have none but should.
+CREATE OR REPLACE FUNCTION unsecure.concerned_roles(
     _user_ids   uuid[],
-    _role_names text[]
+    _role_names text[],
+    OUT role_ids  uuid[],
+    OUT new_users uuid[]
+)
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    new_users := '{}';
+    IF _user_ids IS NULL AND _role_names IS NULL THEN
+        role_ids := ARRAY(SELECT r.database_role_id FROM auth.database_role r WHERE r.role_kind = 'login' AND r.state <> 'deleted');
+        IF EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles) THEN
+            new_users := ARRAY(
+                SELECT i.user_id
+                FROM auth.provider p
+                JOIN auth.user_identity i ON i.provider_id = p.provider_id
+                WHERE p.creates_roles AND p.is_active AND i.is_active
+                EXCEPT
+                SELECT r.user_id FROM auth.database_role r WHERE r.state <> 'deleted');
+        END IF;
+    ELSIF _role_names IS NOT NULL THEN
+        role_ids := ARRAY(
+            SELECT r.database_role_id
+            FROM auth.database_role r
+            WHERE r.role_name = ANY (_role_names) AND r.role_kind = 'login' AND r.state <> 'deleted');
+    ELSE
+        role_ids := ARRAY(SELECT r.database_role_id FROM auth.database_role r WHERE r.user_id = ANY (_user_ids) AND r.state <> 'deleted');
+        IF EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles) THEN
+            new_users := ARRAY(
+                SELECT unnest(_user_ids)
+                EXCEPT
+                SELECT r.user_id FROM auth.database_role r WHERE r.user_id = ANY (_user_ids) AND r.state <> 'deleted');
+        END IF;
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.concerned_roles(uuid[], text[]) IS
+    'The login roles (database_role_id) of these users, or of these names, or all; and users without one who may be given one by a provider.';
+
+CREATE OR REPLACE FUNCTION unsecure.desired_logins(
+    _role_ids  uuid[],
+    _new_users uuid[]
 )
 RETURNS TABLE (
     database_role_id uuid,
@@ -119,9 +161,7 @@ AS $function$
                         THEN format('user %s has no active identity', to_json(u.username))
                END AS why
     ) AS w
-    WHERE r.role_kind = 'login'
-      AND r.state <> 'deleted'
-      AND (_user_ids IS NULL AND _role_names IS NULL OR r.user_id = ANY (_user_ids) OR r.role_name = ANY (_role_names))
+    WHERE r.database_role_id = ANY (_role_ids)
 
     UNION ALL
 
@@ -140,10 +180,13 @@ AS $function$
     FROM (
         SELECT DISTINCT ON (i.user_id)
                i.user_id, u.username, p.provider_id, p.code, p.role_attributes, p.role_name_template,
-               unsecure.fill_role_name_template(p.role_name_template, jsonb_build_object(
-                   'username', u.username, 'email', u.email, 'email_local', split_part(u.email, '@', 1),
-                   'provider', p.code, 'provider_user_id', i.provider_user_id,
-                   'provider_username', coalesce(i.provider_username, i.provider_user_id))) AS role_name
+               CASE p.role_name_template
+                   WHEN '{username}' THEN lower(u.username)
+                   ELSE unsecure.fill_role_name_template(p.role_name_template, jsonb_build_object(
+                       'username', u.username, 'email', u.email, 'email_local', split_part(u.email, '@', 1),
+                       'provider', p.code, 'provider_user_id', i.provider_user_id,
+                       'provider_username', coalesce(i.provider_username, i.provider_user_id)))
+               END AS role_name
         FROM auth.provider p
         JOIN auth.user_identity i ON i.provider_id = p.provider_id
         JOIN auth.user_info u ON u.user_id = i.user_id
@@ -152,8 +195,7 @@ AS $function$
           AND i.is_active
           AND u.is_active
           AND NOT u.is_locked
-          AND (_user_ids IS NULL AND _role_names IS NULL OR i.user_id = ANY (_user_ids))
-          AND NOT EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = i.user_id AND r.state <> 'deleted')
+          AND i.user_id = ANY (_new_users)
         ORDER BY i.user_id, p.code, i.provider_user_id
     ) AS n
     LEFT JOIN LATERAL (
@@ -165,8 +207,8 @@ AS $function$
     ) AS t ON true;
 $function$;
 
-COMMENT ON FUNCTION unsecure.desired_logins(uuid[], text[]) IS
-    'Login roles as they should be, of users and of role names (both NULL: all). problem: why there can be no such role.';
+COMMENT ON FUNCTION unsecure.desired_logins(uuid[], uuid[]) IS
+    'Login roles as they should be: these managed ones, and those that a provider wants these users to have. problem: why there can be none.';
 
 -- pg_auth_members in one shape: PostgreSQL 15 and older have no INHERIT and SET per membership. Through jsonb, so that the view
 -- survives pg_upgrade and pg_dump into another version.
@@ -183,5 +225,6 @@ REVOKE ALL ON unsecure.membership FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     unsecure.bound_groups(uuid[]),
     unsecure.fill_role_name_template(text, jsonb),
-    unsecure.desired_logins(uuid[], text[])
+    unsecure.concerned_roles(uuid[], text[]),
+    unsecure.desired_logins(uuid[], uuid[])
 FROM PUBLIC;

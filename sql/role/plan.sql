@@ -10,17 +10,26 @@ STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
-SET plan_cache_mode = force_custom_plan -- one user and all users want different plans
+SET enable_nestloop = on -- both are set below, and with this no longer than this function runs
+SET plan_cache_mode = auto
 AS $function$
 DECLARE
-    v_all   boolean := _user_ids IS NULL AND _role_names IS NULL;
-    v_is_16 boolean := current_setting('server_version_num')::integer >= 160000;
-    v_owner pg_roles;
-    v_users uuid[];
+    v_all       boolean := _user_ids IS NULL AND _role_names IS NULL;
+    v_is_16     boolean := current_setting('server_version_num')::integer >= 160000;
+    v_owner     pg_roles;
+    v_concerned record := unsecure.concerned_roles(_user_ids, _role_names);
+    v_users     uuid[];
 BEGIN
+    -- A few roles: by index, and planning would take longer than running. Many: by hash, which PostgreSQL would not choose, since it
+    -- cannot know how many rows the steps give to each other.
+    IF cardinality(v_concerned.role_ids) + cardinality(v_concerned.new_users) <= 20 AND NOT v_all THEN
+        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
+    ELSE
+        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
+    END IF;
     SELECT * INTO v_owner FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner();
-    v_users := ARRAY(SELECT l.user_id FROM unsecure.desired_logins(_user_ids, _role_names) AS l
-                     WHERE l.can_login AND l.problem IS NULL AND l.user_id IS NOT NULL);
+    v_users := ARRAY(SELECT r.user_id FROM auth.database_role r WHERE r.database_role_id = ANY (v_concerned.role_ids) AND r.state = 'active')
+               || v_concerned.new_users;
 
     RETURN QUERY
     WITH RECURSIVE login AS MATERIALIZED (
@@ -36,7 +45,7 @@ BEGIN
                    WHEN a.rolname <> l.role_name AND a.rolname <> unsecure.doomed_role_name(a.oid)
                        THEN format('somebody renamed the role to %I', a.rolname)
                END) AS problem
-        FROM unsecure.desired_logins(_user_ids, _role_names) AS l
+        FROM unsecure.desired_logins(v_concerned.role_ids, v_concerned.new_users) AS l
         LEFT JOIN pg_roles a ON a.oid = l.role_oid
         LEFT JOIN pg_roles n ON n.rolname = l.role_name
     ), grouprole AS MATERIALIZED (
@@ -57,18 +66,18 @@ BEGIN
                bool_or(coalesce(w.inherit_option, l.rolinherit)) AS inherit_option,
                bool_or(w.set_option) AS set_option, bool_or(w.admin_option) AS admin_option,
                string_agg(w.reason, ', ' ORDER BY w.reason) AS reason
-        FROM login l
-        JOIN (
-            SELECT b.user_id, NULL::uuid AS member_id, r.database_role_id, r.inherit_option, r.set_option, r.admin_option,
-                   'in group ' || ug.code AS reason
+        FROM (
+            SELECT l.role_name, r.database_role_id, r.inherit_option, r.set_option, r.admin_option, 'in group ' || ug.code AS reason
             FROM unsecure.bound_groups(v_users) AS b
+            JOIN login l ON l.user_id = b.user_id
             JOIN auth.group_role r ON r.user_group_id = b.user_group_id
             JOIN auth.user_group ug ON ug.user_group_id = b.user_group_id
             UNION ALL
-            SELECT NULL, m.database_role_id, m.group_role_id, m.inherit_option, m.set_option, m.admin_option,
-                   'given by auth.manage_relationship'
+            SELECT l.role_name, m.group_role_id, m.inherit_option, m.set_option, m.admin_option, 'given by auth.manage_relationship'
             FROM auth.role_membership m
-        ) AS w ON w.user_id = l.user_id OR w.member_id = l.database_role_id
+            JOIN login l ON l.database_role_id = m.database_role_id
+        ) AS w
+        JOIN login l ON l.role_name = w.role_name
         JOIN grouprole g ON g.database_role_id = w.database_role_id
         WHERE NOT l.is_out AND l.problem IS NULL
         GROUP BY l.role_name, g.role_name, l.oid, g.oid, g.rolsuper, g.problem, l.rolinherit
@@ -97,15 +106,15 @@ BEGIN
     ), missing AS MATERIALIZED (
         SELECT w.*, k.is_held
         FROM wanted w
-        LEFT JOIN LATERAL (
-            SELECT bool_or(true) AS is_held,
+        LEFT JOIN (
+            SELECT h.role_name, h.roleid, true AS is_held,
                    bool_or(h.admin_option) FILTER (WHERE s.role_name IS NULL)   AS admin_option,
                    bool_or(h.inherit_option) FILTER (WHERE s.role_name IS NULL) AS inherit_option,
                    bool_or(h.set_option) FILTER (WHERE s.role_name IS NULL)     AS set_option
             FROM held h
             LEFT JOIN surplus s ON s.role_name = h.role_name AND s.roleid = h.roleid AND s.grantor = h.grantor
-            WHERE h.role_name = w.role_name AND h.roleid = w.group_oid
-        ) AS k ON true
+            GROUP BY h.role_name, h.roleid
+        ) AS k ON k.role_name = w.role_name AND k.roleid = w.group_oid
         WHERE w.problem IS NULL
           AND (k.admin_option IS DISTINCT FROM w.admin_option
                OR v_is_16 AND (k.inherit_option, k.set_option) IS DISTINCT FROM (w.inherit_option, w.set_option))
@@ -223,7 +232,7 @@ BEGIN
         WHERE p.problem IS NOT NULL
     ), judged AS (
         SELECT c.*, coalesce(
-                   CASE WHEN c.action <> 'conflict' AND c.phase <> 50 THEN 'role ' || quote_ident(c.role_name) || ': ' || unsecure.role_refusal(c.role_name) END,
+                   CASE WHEN c.action <> 'conflict' AND c.phase <> 50 THEN u.why END,
                    CASE
                        WHEN v_owner.rolsuper OR c.action = 'conflict' THEN NULL
                        WHEN NOT v_owner.rolcreaterole THEN format('%I lacks CREATEROLE', v_owner.rolname)
@@ -240,10 +249,12 @@ BEGIN
                                        (SELECT r.rolname FROM pg_roles r WHERE r.oid = c.grantor), v_owner.rolname)
                    END) AS obstacle
         FROM change c
+        LEFT JOIN unsecure.untouchable_role u ON u.role_name = c.role_name
         LEFT JOIN pg_roles a ON a.oid = c.alters
         LEFT JOIN pg_roles g ON g.oid = c.administers
     )
-    SELECT row_number() OVER (ORDER BY j.obstacle IS NULL, j.phase, j.role_name COLLATE "C", j.object COLLATE "C", j.statement COLLATE "C")::integer,
+    SELECT row_number() OVER (ORDER BY j.obstacle IS NULL, j.phase, CASE WHEN j.phase IN (60, 80) THEN j.object END COLLATE "C",
+                                           j.grantor, j.role_name COLLATE "C", j.object COLLATE "C", j.statement COLLATE "C")::integer,
            CASE WHEN j.obstacle IS NULL THEN j.action ELSE 'conflict' END,
            j.role_name, j.object::text, j.statement, concat_ws('; ', j.obstacle, j.reason)
     FROM judged j

@@ -8,22 +8,32 @@ RETURN (SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'auth
 
 COMMENT ON FUNCTION unsecure.rolewright_owner() IS 'The role that owns Rolewright, with whose rights it changes roles.';
 
+CREATE VIEW unsecure.untouchable_role AS
+SELECT DISTINCT ON (u.role_name) u.role_name, u.why
+FROM (
+    SELECT r.rolname::text COLLATE "C" AS role_name, 1 AS nth, 'it is the bootstrap superuser' AS why FROM pg_catalog.pg_roles r WHERE r.oid = 10
+    UNION ALL
+    SELECT r.rolname, 2, 'it owns Rolewright' FROM pg_catalog.pg_roles r WHERE r.oid = unsecure.rolewright_owner()
+    UNION ALL
+    SELECT session_user, 3, 'it is the caller'
+    UNION ALL
+    SELECT c.name, 4, 'it carries Rolewright''s own grants'
+    FROM (VALUES ('rolewright_app'), ('rolewright_operator'), ('rolewright_auditor')) AS c (name)
+    UNION ALL
+    SELECT p.role_name, 5, 'it is protected' FROM auth.protected_role p
+) AS u
+ORDER BY u.role_name, u.nth;
+
+COMMENT ON VIEW unsecure.untouchable_role IS 'Roles that nobody changes through Rolewright, and why; beside pg_*.';
+
+REVOKE ALL ON unsecure.untouchable_role FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION unsecure.role_refusal(_role_name text)
 RETURNS text
 LANGUAGE sql
 STABLE
-AS $function$
-    SELECT CASE
-        WHEN starts_with(_role_name, 'pg_') THEN 'it is one of PostgreSQL''s predefined roles'
-        WHEN r.oid = 10 THEN 'it is the bootstrap superuser'
-        WHEN r.oid = unsecure.rolewright_owner() THEN 'it owns Rolewright'
-        WHEN _role_name = session_user THEN 'it is the caller'
-        WHEN _role_name IN ('rolewright_app', 'rolewright_operator', 'rolewright_auditor') THEN 'it carries Rolewright''s own grants'
-        WHEN EXISTS (SELECT FROM auth.protected_role p WHERE p.role_name = _role_name) THEN 'it is protected'
-    END
-    FROM (VALUES (1)) AS one
-    LEFT JOIN pg_catalog.pg_roles r ON r.rolname = _role_name;
-$function$;
+RETURN CASE WHEN starts_with(_role_name, 'pg_') THEN 'it is one of PostgreSQL''s predefined roles'
+            ELSE (SELECT u.why FROM unsecure.untouchable_role u WHERE u.role_name = _role_name) END;
 
 COMMENT ON FUNCTION unsecure.role_refusal(text) IS 'Why nobody changes this role through Rolewright; NULL: one may.';
 

@@ -137,12 +137,12 @@ BEGIN
 
     v_done := ARRAY(SELECT a FROM unsecure.apply_roles(NULL, ARRAY[v_role.role_name], true) AS a);
     -- Whoever may not log in today stays out, with nothing.
-    IF EXISTS (SELECT FROM unsecure.desired_logins(NULL, ARRAY[v_role.role_name]) AS l WHERE NOT l.can_login) THEN
+    IF EXISTS (SELECT FROM unsecure.desired_logins(ARRAY[v_role.database_role_id], '{}') AS l WHERE NOT l.can_login) THEN
         RETURN QUERY
         SELECT (c).* FROM unnest(v_done) AS c
         UNION ALL
         SELECT cardinality(v_done) + 1, 'conflict', v_role.role_name, 'login', NULL, l.reason
-        FROM unsecure.desired_logins(NULL, ARRAY[v_role.role_name]) AS l;
+        FROM unsecure.desired_logins(ARRAY[v_role.database_role_id], '{}') AS l;
         RETURN;
     END IF;
 
