@@ -16,7 +16,6 @@ DECLARE
     v_is_16   boolean := current_setting('server_version_num')::integer >= 160000;
     v_owner   pg_roles;
     v_actual  pg_roles;
-    v_refusal text := unsecure.role_refusal(_role_name);
     v_kind    text;
     v_old     auth.database_role;
 BEGIN

@@ -106,7 +106,7 @@ DECLARE
     v_role   auth.database_role;
     v_plan   auth.change[];
     v_todo   auth.change[];
-    v_done   auth.change[] := '{}';
+    v_done   auth.change[];
 BEGIN
     PERFORM unsecure.require_reason(_reason);
     IF NOT coalesce(_elevated, '{}') <@ '{superuser,createdb,createrole,replication,bypassrls}'::text[] THEN
