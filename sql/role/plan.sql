@@ -10,8 +10,10 @@ STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
-SET enable_nestloop = on -- both are set below, and with this no longer than this function runs
-SET plan_cache_mode = auto
+SET plan_cache_mode = auto -- these are set below, and with this no longer than the function runs
+SET enable_nestloop = on
+SET enable_hashjoin = on
+SET enable_mergejoin = on
 AS $function$
 DECLARE
     v_all       boolean := _user_ids IS NULL AND _role_names IS NULL;
@@ -20,10 +22,11 @@ DECLARE
     v_concerned record := unsecure.concerned_roles(_user_ids, _role_names);
     v_users     uuid[];
 BEGIN
-    -- A few roles: by index, and planning would take longer than running. Many: by hash, which PostgreSQL would not choose, since it
-    -- cannot know how many rows the steps give to each other.
+    -- PostgreSQL cannot know how many rows the steps give to each other. A few roles: by index, and not planned each time, which would
+    -- take longer than running. Many: by hash.
     IF cardinality(v_concerned.role_ids) + cardinality(v_concerned.new_users) <= 20 AND NOT v_all THEN
-        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
+        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true),
+                set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
     ELSE
         PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
     END IF;
