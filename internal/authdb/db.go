@@ -109,3 +109,10 @@ func asUUID(name string) *string {
 func (db *DB) SetAuditContext(ctx context.Context, correlationID string) error {
 	return do(ctx, db, "set_audit_context", args{"correlation_id": correlationID})
 }
+
+// SetSessionCorrelationID marks the audit rows of all transactions of this connection: what is set for a transaction, a
+// procedure loses with its first COMMIT.
+func (db *DB) SetSessionCorrelationID(ctx context.Context, correlationID string) error {
+	_, err := db.q.Exec(ctx, "SELECT set_config('rolewright.correlation_id', @id, false)", args{"id": correlationID})
+	return err
+}

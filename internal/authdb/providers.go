@@ -2,25 +2,29 @@ package authdb
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
 // Provider is a row of auth.provider.
 type Provider struct {
-	ProviderID      string    `json:"provider_id" db:"provider_id"`
-	Code            string    `json:"code" db:"code"`
-	Name            string    `json:"name" db:"name"`
-	ProviderType    string    `json:"provider_type" db:"provider_type"`
-	IsActive        bool      `json:"is_active" db:"is_active"`
-	CreatesUsers    bool      `json:"creates_users" db:"creates_users"`
-	LinkBy          string    `json:"link_by" db:"link_by"`
-	GroupsPath      string    `json:"groups_path" db:"groups_path"`
-	RolesPath       string    `json:"roles_path" db:"roles_path"`
-	GroupMatch      string    `json:"group_match" db:"group_match"`
-	MaxDisableShare float64   `json:"max_disable_share" db:"max_disable_share"`
-	MaxDisableCount *int      `json:"max_disable_count" db:"max_disable_count"`
-	CreatedAt       time.Time `json:"created_at" db:"created_at"`
-	UpdatedAt       time.Time `json:"updated_at" db:"updated_at"`
+	ProviderID       string          `json:"provider_id" db:"provider_id"`
+	Code             string          `json:"code" db:"code"`
+	Name             string          `json:"name" db:"name"`
+	ProviderType     string          `json:"provider_type" db:"provider_type"`
+	IsActive         bool            `json:"is_active" db:"is_active"`
+	CreatesUsers     bool            `json:"creates_users" db:"creates_users"`
+	LinkBy           string          `json:"link_by" db:"link_by"`
+	GroupsPath       string          `json:"groups_path" db:"groups_path"`
+	RolesPath        string          `json:"roles_path" db:"roles_path"`
+	GroupMatch       string          `json:"group_match" db:"group_match"`
+	MaxDisableShare  float64         `json:"max_disable_share" db:"max_disable_share"`
+	MaxDisableCount  *int            `json:"max_disable_count" db:"max_disable_count"`
+	CreatesRoles     bool            `json:"creates_roles" db:"creates_roles"`
+	RoleNameTemplate string          `json:"role_name_template" db:"role_name_template"`
+	RoleAttributes   json.RawMessage `json:"role_attributes" db:"role_attributes"`
+	CreatedAt        time.Time       `json:"created_at" db:"created_at"`
+	UpdatedAt        time.Time       `json:"updated_at" db:"updated_at"`
 }
 
 // ProviderStatistics is a row of the view auth.provider_statistics.
@@ -37,6 +41,8 @@ type ProviderSettings struct {
 	CreatesUsers                                                  *bool
 	MaxDisableShare                                               *float64
 	MaxDisableCount                                               *int
+	CreatesRoles                                                  *bool
+	RoleNameTemplate, RoleAttributes                              *string
 }
 
 func (s ProviderSettings) args(key, value string) args {
@@ -44,11 +50,13 @@ func (s ProviderSettings) args(key, value string) args {
 		key: value, "name": s.Name, "provider_type": s.ProviderType, "creates_users": s.CreatesUsers, "link_by": s.LinkBy,
 		"groups_path": s.GroupsPath, "roles_path": s.RolesPath, "group_match": s.GroupMatch,
 		"max_disable_share": s.MaxDisableShare, "max_disable_count": s.MaxDisableCount,
+		"creates_roles": s.CreatesRoles, "role_name_template": s.RoleNameTemplate, "role_attributes": s.RoleAttributes,
 	}
 }
 
 const providerColumns = `provider_id, code, name, provider_type, is_active, creates_users, link_by, groups_path::text,
-	roles_path::text, group_match, max_disable_share::float8, max_disable_count, created_at, updated_at`
+	roles_path::text, group_match, max_disable_share::float8, max_disable_count, creates_roles, role_name_template, role_attributes,
+	created_at, updated_at`
 
 // ProviderID finds a provider by its code.
 func (db *DB) ProviderID(ctx context.Context, code string) (string, error) {

@@ -4,6 +4,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,6 +27,7 @@ type app struct {
 	databaseURL   string
 	output        string
 	correlationID string
+	dryRun        bool // of the commands that have the flag: the transaction is rolled back
 
 	running bool // the arguments were understood: errors from here on are not about usage
 }
@@ -48,12 +50,15 @@ func Execute(ctx context.Context, arguments []string, in io.Reader, out, errOut 
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "rolewright",
-		Short: "Keeps PostgreSQL users, identities and groups in step with the directories that they come from, and says who may do what",
+		Short: "Keeps PostgreSQL users, identities, groups and login roles in step with the directories that they come from, and says who may do what",
 		Long: `Rolewright keeps PostgreSQL users, identities and groups in step with the directories that they come from, and says who
-may do what: permissions are assigned to groups or users, and explain tells why somebody has one.
+may do what: permissions are assigned to groups or users, and explain tells why somebody has one. Login roles and their
+memberships follow the people: role plan tells what would change, role apply changes it, and deprovision, proof, restore
+and delete are for those who leave.
 
 The database is that of --database-url, else of DATABASE_URL, else of libpq's PG* variables.
-Results go to stdout, notices and progress to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.`,
+Results go to stdout, notices and progress to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage,
+3 differs: role plan found something to do, or proof found a way in.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -83,6 +88,12 @@ Results go to stdout, notices and progress to stderr. Exit codes: 0 done, 1 fail
 		a.permissionCommand(),
 		a.setCommand(),
 		a.explainCommand(),
+		a.roleCommand(),
+		a.membershipCommand(),
+		a.deprovisionCommand(),
+		a.restoreCommand(),
+		a.proofCommand(),
+		a.deleteCommand(),
 		a.auditCommand(),
 	)
 	a.markRunning(root)
@@ -123,11 +134,15 @@ func (a *app) url() string {
 	return cmp.Or(a.databaseURL, os.Getenv("DATABASE_URL"))
 }
 
-func (a *app) connect(ctx context.Context) (*pgx.Conn, error) {
+func (a *app) connect(ctx context.Context) (*pgx.Conn, error) { return a.connectTo(ctx, "") }
+
+// connectTo connects to another database of the same server; "" is the one that the URL names.
+func (a *app) connectTo(ctx context.Context, database string) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(a.url())
 	if err != nil {
 		return nil, err
 	}
+	config.Database = cmp.Or(database, config.Database)
 	config.RuntimeParams["application_name"] = cmp.Or(config.RuntimeParams["application_name"], "rolewright")
 	config.RuntimeParams["client_encoding"] = "UTF8"
 	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
@@ -141,6 +156,16 @@ func disconnect(ctx context.Context, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	conn.Close(ctx)
+}
+
+// dryRunFlag gives a command --dry-run: what inTx runs for it is rolled back.
+func (a *app) dryRunFlag(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "say what would be done, and change nothing")
+	return cmd
+}
+
+func (a *app) sayDryRun() {
+	fmt.Fprintln(a.errOut, "Dry run: this is what would be done; nothing was changed.")
 }
 
 // inTx calls run in a transaction of a connection of its own. Print what it returns, not within it: before the COMMIT
@@ -159,8 +184,32 @@ func inTx[T any](ctx context.Context, a *app, run func(pgx.Tx, *authdb.DB) (T, e
 				return err
 			}
 		}
-		result, err = run(tx, db)
+		if result, err = run(tx, db); err == nil && a.dryRun {
+			err = errRollback
+		}
 		return err
 	})
+	if a.dryRun && errors.Is(err, errRollback) {
+		a.sayDryRun()
+		err = nil
+	}
 	return result, err
+}
+
+// outsideTx calls run with a connection of its own that is in no transaction: for procedures, which COMMIT.
+func outsideTx[T any](ctx context.Context, a *app, run func(*authdb.DB) (T, error)) (T, error) {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer disconnect(ctx, conn)
+	db := authdb.New(conn)
+	if a.correlationID != "" {
+		if err := db.SetSessionCorrelationID(ctx, a.correlationID); err != nil {
+			var none T
+			return none, err
+		}
+	}
+	return run(db)
 }

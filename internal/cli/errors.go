@@ -16,9 +16,10 @@ import (
 
 // Exit codes.
 const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitDone    = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitDiffers = 3
 )
 
 // usageError is a command line that was not understood.
@@ -36,6 +37,9 @@ func (e *badFeedError) Error() string {
 // errNo is no for an answer, which has been printed: the exit code says it too.
 var errNo = errors.New("no")
 
+// errDiffers is that something is not as it should be, which has been printed: the exit code says it too.
+var errDiffers = errors.New("differs")
+
 // report prints an error for people and returns the exit code.
 func report(w io.Writer, err error) int {
 	if err == nil {
@@ -43,6 +47,9 @@ func report(w io.Writer, err error) int {
 	}
 	if errors.Is(err, errNo) {
 		return exitFailed
+	}
+	if errors.Is(err, errDiffers) {
+		return exitDiffers
 	}
 	message, detail, hint, sqlstate := err.Error(), "", "", ""
 	var refused *pgconn.PgError

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
@@ -99,4 +100,12 @@ func required(cmd *cobra.Command, flags ...string) {
 			panic(err) // there is no such flag
 		}
 	}
+}
+
+// checkJSON refuses a flag's value that is not JSON, before the server does.
+func checkJSON(flag string, value *string) error {
+	if value != nil && !json.Valid([]byte(*value)) {
+		return usageErrorf("--%s is not JSON", flag)
+	}
+	return nil
 }

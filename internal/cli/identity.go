@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/spf13/cobra"
 
@@ -13,8 +12,8 @@ func (a *app) identityCommand() *cobra.Command {
 	act := func(verb, done, short string, do func(*authdb.DB, context.Context, string) (bool, error)) *cobra.Command {
 		return a.actionCommand(action{"identity", "IDENTITY", verb, done, short, (*authdb.DB).IdentityID, do})
 	}
-	return family("identity", "Accounts of users at providers: named PROVIDER/ACCOUNT, or by id",
-		a.identityList(), a.identityShow(), a.identityCreate(), a.identitySwitch(),
+	return family("identity", "Accounts of users at providers: named PROVIDER/ACCOUNT, or by id; sync is about login roles",
+		a.identityList(), a.identityShow(), a.identityCreate(), a.identitySwitch(), a.identitySync(),
 		act("enable", "enabled", "Let accounts log in again", (*authdb.DB).EnableUserIdentity),
 		act("disable", "disabled", "Keep accounts out; no feed enables them again", (*authdb.DB).DisableUserIdentity),
 		act("delete", "deleted", "Unlink accounts from their users", (*authdb.DB).DeleteUserIdentity),
@@ -130,8 +129,8 @@ func (a *app) identityCreate() *cobra.Command {
 		Short: "Link an account at a provider to a user, or refresh what it is known for",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			if data != "" && !json.Valid([]byte(data)) {
-				return usageErrorf("--data is not JSON")
+			if err := checkJSON("data", given(cmd, "data", &data)); err != nil {
+				return err
 			}
 			return a.change(cmd.Context(), func(db *authdb.DB) (outcome, error) {
 				user, err := resolve(cmd, db, "user", (*authdb.DB).UserID)

@@ -45,9 +45,8 @@ func (a *app) printJSON(value any) error {
 // maxCell is how much of a cell a table shows, but in its last column. Names may have 500 characters; JSON has them all.
 const maxCell = 60
 
-// writeTable aligns by what a terminal shows: wide characters count twice, combining ones not at all.
+// writeTable prints rows below their titles.
 func writeTable[T any](w io.Writer, rows []T, columns ...column[T]) error {
-	widths := make([]int, len(columns))
 	cells := make([][]string, 1, 1+len(rows))
 	for _, column := range columns {
 		cells[0] = append(cells[0], column.title)
@@ -62,18 +61,29 @@ func writeTable[T any](w io.Writer, rows []T, columns ...column[T]) error {
 		}
 		cells = append(cells, line)
 	}
+	return writeCells(w, cells, nil)
+}
+
+// writeCells aligns by what a terminal shows: wide characters count twice, combining ones not at all. paint, if there is
+// one, gives a line its colour.
+func writeCells(w io.Writer, cells [][]string, paint func(line int, text string) string) error {
+	widths := make([]int, len(cells[0]))
 	for _, line := range cells {
 		for i, cell := range line {
 			widths[i] = max(widths[i], runewidth.StringWidth(cell))
 		}
 	}
 	var text strings.Builder
-	for _, line := range cells {
+	for n, line := range cells {
 		var padded strings.Builder
 		for i, cell := range line {
 			padded.WriteString(runewidth.FillRight(cell, widths[i]+2))
 		}
-		text.WriteString(strings.TrimRight(padded.String(), " ") + "\n")
+		row := strings.TrimRight(padded.String(), " ")
+		if paint != nil {
+			row = paint(n, row)
+		}
+		text.WriteString(row + "\n")
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

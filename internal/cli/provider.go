@@ -91,6 +91,9 @@ func (a *app) providerShow() *cobra.Command {
 				field{"roles at", p.RolesPath},
 				field{"group names match", p.GroupMatch},
 				field{"a sync may disable", fmt.Sprintf("%g %%, count: %s", p.MaxDisableShare*100, count)},
+				field{"creates login roles", yesNo(p.CreatesRoles)},
+				field{"role names", p.RoleNameTemplate},
+				field{"role attributes", string(p.RoleAttributes)},
 				field{"users", fmt.Sprintf("%d, of them active: %d", p.Statistics.TotalUsers, p.Statistics.ActiveUsers)},
 				field{"recent logins", strconv.FormatInt(p.Statistics.RecentLogins, 10)},
 				field{"last login", timeOrNever(p.Statistics.MostRecentLogin)},
@@ -113,6 +116,10 @@ func providerSettings(cmd *cobra.Command) func() authdb.ProviderSettings {
 	groupMatch := flags.String("group-match", "", "how names of groups match: exact or ignore_case")
 	share := flags.Float64("max-disable-share", 0, "share of the active identities that a sync may disable, 0 to 1")
 	count := flags.Int("max-disable-count", 0, "number of identities that a sync may disable; -1: no limit")
+	createsRoles := flags.Bool("creates-roles", false, "whether its users get login roles in the database")
+	template := flags.String("role-name-template", "", "names of those roles: `TEXT` with {username}, {provider_username}, {email}, {email_local}, "+
+		"{provider_user_id} or {provider}, in lower case; as it is spelt with :keep, as in {username:keep}")
+	attributes := flags.String("role-attributes", "", "what those roles have: a `JSON` object of connection_limit, inherit, settings")
 	return func() authdb.ProviderSettings {
 		return authdb.ProviderSettings{
 			Name: given(cmd, "name", name), ProviderType: given(cmd, "type", kind),
@@ -120,6 +127,8 @@ func providerSettings(cmd *cobra.Command) func() authdb.ProviderSettings {
 			GroupsPath: given(cmd, "groups-path", groupsPath), RolesPath: given(cmd, "roles-path", rolesPath),
 			GroupMatch:      given(cmd, "group-match", groupMatch),
 			MaxDisableShare: given(cmd, "max-disable-share", share), MaxDisableCount: given(cmd, "max-disable-count", count),
+			CreatesRoles: given(cmd, "creates-roles", createsRoles), RoleNameTemplate: given(cmd, "role-name-template", template),
+			RoleAttributes: given(cmd, "role-attributes", attributes),
 		}
 	}
 }
@@ -128,8 +137,11 @@ func (a *app) providerCreate() *cobra.Command {
 	cmd := &cobra.Command{Use: "create CODE --type TYPE", Short: "Create a provider", Args: cobra.ExactArgs(1)}
 	settings := providerSettings(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		s := settings()
+		if err := checkJSON("role-attributes", s.RoleAttributes); err != nil {
+			return err
+		}
 		return a.change(cmd.Context(), func(db *authdb.DB) (outcome, error) {
-			s := settings()
 			s.Name = cmp.Or(s.Name, &names[0])
 			id, err := db.CreateProvider(cmd.Context(), names[0], s)
 			return outcome{"provider", names[0], id, "created", true}, err
@@ -143,12 +155,16 @@ func (a *app) providerUpdate() *cobra.Command {
 	cmd := &cobra.Command{Use: "update CODE", Short: "Change what the flags say of a provider", Args: cobra.ExactArgs(1)}
 	settings := providerSettings(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		s := settings()
+		if err := checkJSON("role-attributes", s.RoleAttributes); err != nil {
+			return err
+		}
 		return a.change(cmd.Context(), func(db *authdb.DB) (outcome, error) {
 			id, err := db.ProviderID(cmd.Context(), names[0])
 			if err != nil {
 				return outcome{}, err
 			}
-			changed, err := db.UpdateProvider(cmd.Context(), id, settings())
+			changed, err := db.UpdateProvider(cmd.Context(), id, s)
 			return outcome{"provider", names[0], id, "updated", changed}, err
 		})
 	}
