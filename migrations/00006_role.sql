@@ -67,44 +67,78 @@ $function$;
 COMMENT ON FUNCTION unsecure.lock_roles() IS
     'Until the end of the transaction, nobody else''s plan is carried out in this database. RW501: not in READ COMMITTED.';
 
+-- Memberships in one role for many members are one statement: PostgreSQL 16 and later look through all that the owner administers for each.
+CREATE OR REPLACE FUNCTION unsecure.statements_of(_changes auth.change[])
+RETURNS TABLE (nth integer, is_password boolean, role_name text, statement text)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    WITH parsed AS (
+        SELECT c.ordinal, c.action, c.role_name, c.object, c.statement, k.head,
+               CASE WHEN starts_with(c.statement, k.head || quote_ident(c.role_name))
+                    THEN substr(c.statement, length(k.head || quote_ident(c.role_name)) + 1) END AS tail
+        FROM unnest(_changes) AS c
+        CROSS JOIN LATERAL (
+            SELECT CASE c.action WHEN 'grant' THEN format('GRANT %I TO ', c.object) WHEN 'revoke' THEN format('REVOKE %I FROM ', c.object) END AS head
+        ) AS k
+    ), numbered AS (
+        SELECT p.*,
+               sum(CASE WHEN p.tail IS NOT NULL AND p.head = p.previous_head AND p.tail = p.previous_tail THEN 0 ELSE 1 END)
+                   OVER (ORDER BY p.ordinal) AS batch
+        FROM (
+            SELECT a.*, lag(a.head) OVER (ORDER BY a.ordinal) AS previous_head, lag(a.tail) OVER (ORDER BY a.ordinal) AS previous_tail
+            FROM parsed a
+        ) AS p
+    )
+    SELECT min(n.ordinal), bool_or(n.action = 'alter' AND n.object = 'password'), min(n.role_name),
+           CASE count(*) WHEN 1 THEN min(n.statement)
+                         ELSE min(n.head) || string_agg(quote_ident(n.role_name), ', ' ORDER BY n.ordinal) || min(n.tail) END
+    FROM numbered n
+    GROUP BY n.batch
+    ORDER BY 1;
+$function$;
+
+COMMENT ON FUNCTION unsecure.statements_of(auth.change[]) IS
+    'The statements that carry out a plan, in order: neighbours that differ in the member alone are one GRANT or REVOKE.';
+
 -- Invoker: with the rights of the function that calls it, or of the superuser who calls a procedure.
-CREATE OR REPLACE FUNCTION unsecure.execute_changes(
+CREATE OR REPLACE FUNCTION unsecure.run_statements(
     _changes  auth.change[],
-    _verifier text DEFAULT NULL
+    _verifier text
 )
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = error
+SET jit = off
 AS $function$
 DECLARE
-    v_change auth.change;
-    v_left   record;
+    v_step record;
+    v_left record;
 BEGIN
-    FOREACH v_change IN ARRAY _changes LOOP
+    FOR v_step IN SELECT * FROM unsecure.statements_of(_changes) LOOP
         -- The verifier is in no plan, so it is put in here.
-        EXECUTE CASE v_change.object
-            WHEN 'password' THEN format('ALTER ROLE %I PASSWORD %L', v_change.role_name, _verifier)
-            ELSE v_change.statement
-        END;
+        EXECUTE CASE WHEN v_step.is_password THEN format('ALTER ROLE %I PASSWORD %L', v_step.role_name, _verifier)
+                     ELSE v_step.statement END;
     END LOOP;
 
     -- What PostgreSQL may answer with a mere warning.
-    SELECT c.role_name, c.object, r.grantor
+    SELECT c.role_name, c.object, m.grantor
     INTO v_left
     FROM unnest(_changes) AS c
-    LEFT JOIN LATERAL (
-        SELECT string_agg(coalesce(g.rolname, m.grantor::text), ', ') AS grantor
-        FROM pg_auth_members m
-        LEFT JOIN pg_roles g ON g.oid = m.grantor
-        WHERE m.member = (SELECT oid FROM pg_roles WHERE rolname = c.role_name)
-          AND m.roleid = (SELECT oid FROM pg_roles WHERE rolname = c.object)
-    ) AS r ON true
-    WHERE c.action = 'grant' AND r.grantor IS NULL
-       OR c.action = 'revoke' AND r.grantor IS NOT NULL
-          AND NOT EXISTS (SELECT FROM unnest(_changes) AS g
-                          WHERE g.action IN ('grant', 'revoke') AND g.role_name = c.role_name AND g.object = c.object AND g.ordinal <> c.ordinal)
+    LEFT JOIN (
+        SELECT r.rolname AS role_name, h.rolname AS object, string_agg(coalesce(g.rolname, a.grantor::text), ', ') AS grantor
+        FROM pg_auth_members a
+        JOIN pg_roles r ON r.oid = a.member
+        JOIN pg_roles h ON h.oid = a.roleid
+        LEFT JOIN pg_roles g ON g.oid = a.grantor
+        WHERE r.rolname IN (SELECT n.role_name FROM unnest(_changes) AS n WHERE n.action IN ('grant', 'revoke'))
+        GROUP BY r.rolname, h.rolname
+    ) AS m ON m.role_name = c.role_name AND m.object = c.object
+    WHERE c.action = 'grant' AND m.grantor IS NULL
+       -- When it was revoked for one grantor, another one's grant may be meant to stay.
+       OR c.action = 'revoke' AND m.grantor IS NOT NULL AND c.statement NOT LIKE '% GRANTED BY %'
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'PostgreSQL did not do what it was told about the membership of % in %',
@@ -114,7 +148,16 @@ BEGIN
                                  ELSE format('It is still there after REVOKE; granted by: %s.', v_left.grantor) END,
                   HINT    = 'Nothing was changed. As a superuser, REVOKE it GRANTED BY that role.';
     END IF;
+END;
+$function$;
 
+CREATE OR REPLACE FUNCTION unsecure.audit_changes(_changes auth.change[])
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
     INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id, after)
     SELECT 'role.' || CASE c.action WHEN 'create' THEN 'created' WHEN 'alter' THEN 'altered' WHEN 'grant' THEN 'granted'
                                     WHEN 'revoke' THEN 'revoked' ELSE 'dropped' END,
@@ -126,6 +169,23 @@ BEGIN
 END;
 $function$;
 
+CREATE OR REPLACE FUNCTION unsecure.execute_changes(
+    _changes  auth.change[],
+    _verifier text DEFAULT NULL
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    PERFORM unsecure.run_statements(_changes, _verifier);
+    PERFORM unsecure.audit_changes(_changes);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.run_statements(auth.change[], text) IS
+    'Runs the statements of a plan, and checks that the memberships are as they say. RW507: PostgreSQL only warned.';
+COMMENT ON FUNCTION unsecure.audit_changes(auth.change[]) IS 'One audit row per change.';
 COMMENT ON FUNCTION unsecure.execute_changes(auth.change[], text) IS
     'Carries out a plan without conflicts, in its order, and writes one audit row per change. _verifier: of the change whose object is '
     'password. RW507: PostgreSQL only warned. The caller holds unsecure.lock_roles.';
@@ -134,6 +194,9 @@ REVOKE ALL ON FUNCTION
     unsecure.role_name_problem(text),
     unsecure.require_read_committed(),
     unsecure.lock_roles(),
+    unsecure.statements_of(auth.change[]),
+    unsecure.run_statements(auth.change[], text),
+    unsecure.audit_changes(auth.change[]),
     unsecure.execute_changes(auth.change[], text)
 FROM PUBLIC;
 -- +goose StatementEnd
@@ -172,6 +235,7 @@ CREATE TABLE auth.database_role (
 CREATE UNIQUE INDEX database_role_role_name_key ON auth.database_role (role_name) WHERE state <> 'deleted';
 CREATE UNIQUE INDEX database_role_user_id_key ON auth.database_role (user_id) WHERE state <> 'deleted';
 CREATE INDEX database_role_user_id_idx ON auth.database_role (user_id);
+CREATE INDEX database_role_group_idx ON auth.database_role (role_name) WHERE role_kind = 'group';
 CREATE INDEX database_role_provider_id_idx ON auth.database_role (provider_id);
 
 COMMENT ON TABLE auth.database_role IS
@@ -365,22 +429,32 @@ RETURN (SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'auth
 
 COMMENT ON FUNCTION unsecure.rolewright_owner() IS 'The role that owns Rolewright, with whose rights it changes roles.';
 
+CREATE VIEW unsecure.untouchable_role AS
+SELECT DISTINCT ON (u.role_name) u.role_name, u.why
+FROM (
+    SELECT r.rolname::text COLLATE "C" AS role_name, 1 AS nth, 'it is the bootstrap superuser' AS why FROM pg_catalog.pg_roles r WHERE r.oid = 10
+    UNION ALL
+    SELECT r.rolname, 2, 'it owns Rolewright' FROM pg_catalog.pg_roles r WHERE r.oid = unsecure.rolewright_owner()
+    UNION ALL
+    SELECT session_user, 3, 'it is the caller'
+    UNION ALL
+    SELECT c.name, 4, 'it carries Rolewright''s own grants'
+    FROM (VALUES ('rolewright_app'), ('rolewright_operator'), ('rolewright_auditor')) AS c (name)
+    UNION ALL
+    SELECT p.role_name, 5, 'it is protected' FROM auth.protected_role p
+) AS u
+ORDER BY u.role_name, u.nth;
+
+COMMENT ON VIEW unsecure.untouchable_role IS 'Roles that nobody changes through Rolewright, and why; beside pg_*.';
+
+REVOKE ALL ON unsecure.untouchable_role FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION unsecure.role_refusal(_role_name text)
 RETURNS text
 LANGUAGE sql
 STABLE
-AS $function$
-    SELECT CASE
-        WHEN starts_with(_role_name, 'pg_') THEN 'it is one of PostgreSQL''s predefined roles'
-        WHEN r.oid = 10 THEN 'it is the bootstrap superuser'
-        WHEN r.oid = unsecure.rolewright_owner() THEN 'it owns Rolewright'
-        WHEN _role_name = session_user THEN 'it is the caller'
-        WHEN _role_name IN ('rolewright_app', 'rolewright_operator', 'rolewright_auditor') THEN 'it carries Rolewright''s own grants'
-        WHEN EXISTS (SELECT FROM auth.protected_role p WHERE p.role_name = _role_name) THEN 'it is protected'
-    END
-    FROM (VALUES (1)) AS one
-    LEFT JOIN pg_catalog.pg_roles r ON r.rolname = _role_name;
-$function$;
+RETURN CASE WHEN starts_with(_role_name, 'pg_') THEN 'it is one of PostgreSQL''s predefined roles'
+            ELSE (SELECT u.why FROM unsecure.untouchable_role u WHERE u.role_name = _role_name) END;
 
 COMMENT ON FUNCTION unsecure.role_refusal(text) IS 'Why nobody changes this role through Rolewright; NULL: one may.';
 
@@ -631,8 +705,9 @@ AS $function$
     SELECT CASE
         WHEN jsonb_typeof(_value) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(_value))
         WHEN lower(_name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
-            THEN ARRAY(SELECT CASE WHEN e LIKE '"%"' THEN replace(substr(e, 2, length(e) - 2), '""', '"') ELSE e END
-                       FROM regexp_split_to_table(btrim(_value #>> '{}'), '\s*,\s*') AS e)
+            THEN ARRAY(SELECT CASE WHEN e.part[1] LIKE '"%' THEN replace(substr(e.part[1], 2, length(e.part[1]) - 2), '""', '"')
+                                   ELSE btrim(e.part[1]) END
+                       FROM regexp_matches(_value #>> '{}', '("(?:[^"]|"")*"|[^,"\s][^,"]*)', 'g') AS e (part))
         ELSE ARRAY[_value #>> '{}']
     END;
 $function$;
@@ -666,7 +741,7 @@ RETURNS text
 LANGUAGE sql
 STABLE
 AS $function$
-    SELECT format('ALTER ROLE %I', _role_name) || coalesce(format(' IN DATABASE %I', _database), '')
+    SELECT format('ALTER ROLE %I', _role_name) || coalesce(' IN DATABASE ' || quote_ident(_database), '')
         || CASE WHEN _value = 'null' THEN format(' RESET %I', _name)
                 ELSE format(' SET %I TO %s', _name,
                             (SELECT string_agg(quote_literal(e), ', ' ORDER BY n)
@@ -761,10 +836,52 @@ $function$;
 COMMENT ON FUNCTION unsecure.fill_role_name_template(text, jsonb) IS
     'A role''s name from a provider''s template; NULL when a value in it is missing.';
 
--- The login roles of these users (NULL: all), of these names, and those that a provider wants its users to have.
-CREATE OR REPLACE FUNCTION unsecure.desired_logins(
+-- Whose roles a plan is about: managed login roles of users and of names (both NULL: all), and users who have none but should.
+CREATE OR REPLACE FUNCTION unsecure.concerned_roles(
     _user_ids   uuid[],
-    _role_names text[]
+    _role_names text[],
+    OUT role_ids  uuid[],
+    OUT new_users uuid[]
+)
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    new_users := '{}';
+    IF _user_ids IS NULL AND _role_names IS NULL THEN
+        role_ids := ARRAY(SELECT r.database_role_id FROM auth.database_role r WHERE r.role_kind = 'login' AND r.state <> 'deleted');
+        IF EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles) THEN
+            new_users := ARRAY(
+                SELECT i.user_id
+                FROM auth.provider p
+                JOIN auth.user_identity i ON i.provider_id = p.provider_id
+                WHERE p.creates_roles AND p.is_active AND i.is_active
+                EXCEPT
+                SELECT r.user_id FROM auth.database_role r WHERE r.state <> 'deleted');
+        END IF;
+    ELSIF _role_names IS NOT NULL THEN
+        role_ids := ARRAY(
+            SELECT r.database_role_id
+            FROM auth.database_role r
+            WHERE r.role_name = ANY (_role_names) AND r.role_kind = 'login' AND r.state <> 'deleted');
+    ELSE
+        role_ids := ARRAY(SELECT r.database_role_id FROM auth.database_role r WHERE r.user_id = ANY (_user_ids) AND r.state <> 'deleted');
+        IF EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles) THEN
+            new_users := ARRAY(
+                SELECT unnest(_user_ids)
+                EXCEPT
+                SELECT r.user_id FROM auth.database_role r WHERE r.user_id = ANY (_user_ids) AND r.state <> 'deleted');
+        END IF;
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.concerned_roles(uuid[], text[]) IS
+    'The login roles (database_role_id) of these users, or of these names, or all; and users without one who may be given one by a provider.';
+
+CREATE OR REPLACE FUNCTION unsecure.desired_logins(
+    _role_ids  uuid[],
+    _new_users uuid[]
 )
 RETURNS TABLE (
     database_role_id uuid,
@@ -808,9 +925,7 @@ AS $function$
                         THEN format('user %s has no active identity', to_json(u.username))
                END AS why
     ) AS w
-    WHERE r.role_kind = 'login'
-      AND r.state <> 'deleted'
-      AND (_user_ids IS NULL AND _role_names IS NULL OR r.user_id = ANY (_user_ids) OR r.role_name = ANY (_role_names))
+    WHERE r.database_role_id = ANY (_role_ids)
 
     UNION ALL
 
@@ -829,10 +944,13 @@ AS $function$
     FROM (
         SELECT DISTINCT ON (i.user_id)
                i.user_id, u.username, p.provider_id, p.code, p.role_attributes, p.role_name_template,
-               unsecure.fill_role_name_template(p.role_name_template, jsonb_build_object(
-                   'username', u.username, 'email', u.email, 'email_local', split_part(u.email, '@', 1),
-                   'provider', p.code, 'provider_user_id', i.provider_user_id,
-                   'provider_username', coalesce(i.provider_username, i.provider_user_id))) AS role_name
+               CASE p.role_name_template
+                   WHEN '{username}' THEN lower(u.username)
+                   ELSE unsecure.fill_role_name_template(p.role_name_template, jsonb_build_object(
+                       'username', u.username, 'email', u.email, 'email_local', split_part(u.email, '@', 1),
+                       'provider', p.code, 'provider_user_id', i.provider_user_id,
+                       'provider_username', coalesce(i.provider_username, i.provider_user_id)))
+               END AS role_name
         FROM auth.provider p
         JOIN auth.user_identity i ON i.provider_id = p.provider_id
         JOIN auth.user_info u ON u.user_id = i.user_id
@@ -841,8 +959,7 @@ AS $function$
           AND i.is_active
           AND u.is_active
           AND NOT u.is_locked
-          AND (_user_ids IS NULL AND _role_names IS NULL OR i.user_id = ANY (_user_ids))
-          AND NOT EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = i.user_id AND r.state <> 'deleted')
+          AND i.user_id = ANY (_new_users)
         ORDER BY i.user_id, p.code, i.provider_user_id
     ) AS n
     LEFT JOIN LATERAL (
@@ -854,8 +971,8 @@ AS $function$
     ) AS t ON true;
 $function$;
 
-COMMENT ON FUNCTION unsecure.desired_logins(uuid[], text[]) IS
-    'Login roles as they should be, of users and of role names (both NULL: all). problem: why there can be no such role.';
+COMMENT ON FUNCTION unsecure.desired_logins(uuid[], uuid[]) IS
+    'Login roles as they should be: these managed ones, and those that a provider wants these users to have. problem: why there can be none.';
 
 -- pg_auth_members in one shape: PostgreSQL 15 and older have no INHERIT and SET per membership. Through jsonb, so that the view
 -- survives pg_upgrade and pg_dump into another version.
@@ -872,7 +989,8 @@ REVOKE ALL ON unsecure.membership FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     unsecure.bound_groups(uuid[]),
     unsecure.fill_role_name_template(text, jsonb),
-    unsecure.desired_logins(uuid[], text[])
+    unsecure.concerned_roles(uuid[], text[]),
+    unsecure.desired_logins(uuid[], uuid[])
 FROM PUBLIC;
 -- +goose StatementEnd
 
@@ -890,17 +1008,29 @@ STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
-SET plan_cache_mode = force_custom_plan -- one user and all users want different plans
+SET plan_cache_mode = auto -- these are set below, and with this no longer than the function runs
+SET enable_nestloop = on
+SET enable_hashjoin = on
+SET enable_mergejoin = on
 AS $function$
 DECLARE
-    v_all   boolean := _user_ids IS NULL AND _role_names IS NULL;
-    v_is_16 boolean := current_setting('server_version_num')::integer >= 160000;
-    v_owner pg_roles;
-    v_users uuid[];
+    v_all       boolean := _user_ids IS NULL AND _role_names IS NULL;
+    v_is_16     boolean := current_setting('server_version_num')::integer >= 160000;
+    v_owner     pg_roles;
+    v_concerned record := unsecure.concerned_roles(_user_ids, _role_names);
+    v_users     uuid[];
 BEGIN
+    -- PostgreSQL cannot know how many rows the steps give to each other. A few roles: by index, and not planned each time, which would
+    -- take longer than running. Many: by hash.
+    IF cardinality(v_concerned.role_ids) + cardinality(v_concerned.new_users) <= 20 AND NOT v_all THEN
+        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true),
+                set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
+    ELSE
+        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
+    END IF;
     SELECT * INTO v_owner FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner();
-    v_users := ARRAY(SELECT l.user_id FROM unsecure.desired_logins(_user_ids, _role_names) AS l
-                     WHERE l.can_login AND l.problem IS NULL AND l.user_id IS NOT NULL);
+    v_users := ARRAY(SELECT r.user_id FROM auth.database_role r WHERE r.database_role_id = ANY (v_concerned.role_ids) AND r.state = 'active')
+               || v_concerned.new_users;
 
     RETURN QUERY
     WITH RECURSIVE login AS MATERIALIZED (
@@ -916,7 +1046,7 @@ BEGIN
                    WHEN a.rolname <> l.role_name AND a.rolname <> unsecure.doomed_role_name(a.oid)
                        THEN format('somebody renamed the role to %I', a.rolname)
                END) AS problem
-        FROM unsecure.desired_logins(_user_ids, _role_names) AS l
+        FROM unsecure.desired_logins(v_concerned.role_ids, v_concerned.new_users) AS l
         LEFT JOIN pg_roles a ON a.oid = l.role_oid
         LEFT JOIN pg_roles n ON n.rolname = l.role_name
     ), grouprole AS MATERIALIZED (
@@ -937,18 +1067,18 @@ BEGIN
                bool_or(coalesce(w.inherit_option, l.rolinherit)) AS inherit_option,
                bool_or(w.set_option) AS set_option, bool_or(w.admin_option) AS admin_option,
                string_agg(w.reason, ', ' ORDER BY w.reason) AS reason
-        FROM login l
-        JOIN (
-            SELECT b.user_id, NULL::uuid AS member_id, r.database_role_id, r.inherit_option, r.set_option, r.admin_option,
-                   'in group ' || ug.code AS reason
+        FROM (
+            SELECT l.role_name, r.database_role_id, r.inherit_option, r.set_option, r.admin_option, 'in group ' || ug.code AS reason
             FROM unsecure.bound_groups(v_users) AS b
+            JOIN login l ON l.user_id = b.user_id
             JOIN auth.group_role r ON r.user_group_id = b.user_group_id
             JOIN auth.user_group ug ON ug.user_group_id = b.user_group_id
             UNION ALL
-            SELECT NULL, m.database_role_id, m.group_role_id, m.inherit_option, m.set_option, m.admin_option,
-                   'given by auth.manage_relationship'
+            SELECT l.role_name, m.group_role_id, m.inherit_option, m.set_option, m.admin_option, 'given by auth.manage_relationship'
             FROM auth.role_membership m
-        ) AS w ON w.user_id = l.user_id OR w.member_id = l.database_role_id
+            JOIN login l ON l.database_role_id = m.database_role_id
+        ) AS w
+        JOIN login l ON l.role_name = w.role_name
         JOIN grouprole g ON g.database_role_id = w.database_role_id
         WHERE NOT l.is_out AND l.problem IS NULL
         GROUP BY l.role_name, g.role_name, l.oid, g.oid, g.rolsuper, g.problem, l.rolinherit
@@ -977,15 +1107,15 @@ BEGIN
     ), missing AS MATERIALIZED (
         SELECT w.*, k.is_held
         FROM wanted w
-        LEFT JOIN LATERAL (
-            SELECT bool_or(true) AS is_held,
+        LEFT JOIN (
+            SELECT h.role_name, h.roleid, true AS is_held,
                    bool_or(h.admin_option) FILTER (WHERE s.role_name IS NULL)   AS admin_option,
                    bool_or(h.inherit_option) FILTER (WHERE s.role_name IS NULL) AS inherit_option,
                    bool_or(h.set_option) FILTER (WHERE s.role_name IS NULL)     AS set_option
             FROM held h
             LEFT JOIN surplus s ON s.role_name = h.role_name AND s.roleid = h.roleid AND s.grantor = h.grantor
-            WHERE h.role_name = w.role_name AND h.roleid = w.group_oid
-        ) AS k ON true
+            GROUP BY h.role_name, h.roleid
+        ) AS k ON k.role_name = w.role_name AND k.roleid = w.group_oid
         WHERE w.problem IS NULL
           AND (k.admin_option IS DISTINCT FROM w.admin_option
                OR v_is_16 AND (k.inherit_option, k.set_option) IS DISTINCT FROM (w.inherit_option, w.set_option))
@@ -1103,7 +1233,7 @@ BEGIN
         WHERE p.problem IS NOT NULL
     ), judged AS (
         SELECT c.*, coalesce(
-                   CASE WHEN c.action <> 'conflict' AND c.phase <> 50 THEN 'role ' || quote_ident(c.role_name) || ': ' || unsecure.role_refusal(c.role_name) END,
+                   CASE WHEN c.action <> 'conflict' AND c.phase <> 50 THEN u.why END,
                    CASE
                        WHEN v_owner.rolsuper OR c.action = 'conflict' THEN NULL
                        WHEN NOT v_owner.rolcreaterole THEN format('%I lacks CREATEROLE', v_owner.rolname)
@@ -1120,10 +1250,12 @@ BEGIN
                                        (SELECT r.rolname FROM pg_roles r WHERE r.oid = c.grantor), v_owner.rolname)
                    END) AS obstacle
         FROM change c
+        LEFT JOIN unsecure.untouchable_role u ON u.role_name = c.role_name
         LEFT JOIN pg_roles a ON a.oid = c.alters
         LEFT JOIN pg_roles g ON g.oid = c.administers
     )
-    SELECT row_number() OVER (ORDER BY j.obstacle IS NULL, j.phase, j.role_name COLLATE "C", j.object COLLATE "C", j.statement COLLATE "C")::integer,
+    SELECT row_number() OVER (ORDER BY j.obstacle IS NULL, j.phase, CASE WHEN j.phase IN (60, 80) THEN j.object END COLLATE "C",
+                                           j.grantor, j.role_name COLLATE "C", j.object COLLATE "C", j.statement COLLATE "C")::integer,
            CASE WHEN j.obstacle IS NULL THEN j.action ELSE 'conflict' END,
            j.role_name, j.object::text, j.statement, concat_ws('; ', j.obstacle, j.reason)
     FROM judged j
@@ -1192,6 +1324,38 @@ $function$;
 COMMENT ON FUNCTION unsecure.describe_role(oid) IS
     'Attributes, memberships (with grantors and options) and settings of a role; what is recorded when somebody leaves. No password.';
 
+-- Roles that a provider's users were given are new to the registry; the others waited there for their oid.
+CREATE OR REPLACE FUNCTION unsecure.register_created(
+    _created    text[],
+    _user_ids   uuid[],
+    _role_names text[]
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_concerned record;
+BEGIN
+    IF _created = '{}' THEN
+        RETURN;
+    END IF;
+    UPDATE auth.database_role r
+    SET role_oid = a.oid, updated_at = now()
+    FROM pg_roles a
+    WHERE a.rolname = r.role_name AND r.role_name = ANY (_created) AND r.state <> 'deleted';
+
+    v_concerned := unsecure.concerned_roles(_user_ids, _role_names);
+    INSERT INTO auth.database_role (role_name, role_oid, user_id, provider_id, requires_identity)
+    SELECT l.role_name, a.oid, l.user_id, l.provider_id, true
+    FROM unsecure.desired_logins('{}', v_concerned.new_users) AS l
+    JOIN pg_roles a ON a.rolname = l.role_name
+    WHERE l.problem IS NULL AND l.role_name = ANY (_created);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.register_created(text[], uuid[], text[]) IS 'Writes into the registry which roles apply_roles has just created.';
+
 CREATE OR REPLACE FUNCTION unsecure.apply_roles(
     _user_ids       uuid[],
     _role_names     text[],
@@ -1208,7 +1372,6 @@ AS $function$
 DECLARE
     v_plan     auth.change[];
     v_todo     auth.change[];
-    v_created  text[];
     v_done     integer := 0;
     v_attempts integer := 0;
 BEGIN
@@ -1229,24 +1392,16 @@ BEGIN
         END IF;
 
         BEGIN
-            v_created := ARRAY(SELECT c.role_name FROM unnest(v_todo) AS c WHERE c.action = 'create');
-            INSERT INTO auth.database_role (role_name, user_id, provider_id, requires_identity)
-            SELECT l.role_name, l.user_id, l.provider_id, true
-            FROM unsecure.desired_logins(_user_ids, _role_names) AS l
-            WHERE l.database_role_id IS NULL AND l.role_name = ANY (v_created);
-
             UPDATE auth.database_role r
             SET recorded = unsecure.describe_role(r.role_oid), updated_at = now()
             FROM unnest(v_todo) AS c
             WHERE c.action = 'alter' AND c.object = 'login' AND c.statement LIKE '% NOLOGIN'
               AND r.role_name = c.role_name AND r.state <> 'deleted';
 
-            PERFORM unsecure.execute_changes(v_todo);
-
-            UPDATE auth.database_role r
-            SET role_oid = a.oid, updated_at = now()
-            FROM pg_roles a
-            WHERE a.rolname = r.role_name AND r.role_name = ANY (v_created) AND r.state <> 'deleted';
+            PERFORM unsecure.run_statements(v_todo, NULL);
+            PERFORM unsecure.register_created(
+                ARRAY(SELECT c.role_name FROM unnest(v_todo) AS c WHERE c.action = 'create'), _user_ids, _role_names);
+            PERFORM unsecure.audit_changes(v_todo);
 
             RETURN QUERY
             SELECT v_done + c.ordinal - v_todo[1].ordinal + 1, c.action, c.role_name, c.object, c.statement, c.reason
@@ -1295,6 +1450,7 @@ COMMENT ON FUNCTION unsecure.require_no_conflict(auth.change[]) IS 'RW506 with a
 REVOKE ALL ON FUNCTION
     unsecure.lock_bindings(boolean),
     unsecure.describe_role(oid),
+    unsecure.register_created(text[], uuid[], text[]),
     unsecure.apply_roles(uuid[], text[], boolean, boolean),
     unsecure.require_no_conflict(auth.change[])
 FROM PUBLIC;
@@ -1358,7 +1514,8 @@ AS $function$
 DECLARE
     v_change auth.change;
 BEGIN
-    IF NOT EXISTS (SELECT FROM unsecure.plan_roles(_user_ids) AS p WHERE p.action <> 'conflict') THEN
+    -- One user has most likely changed, and is planned once, under the lock; of many, most have not.
+    IF cardinality(_user_ids) > 1 AND NOT EXISTS (SELECT FROM unsecure.plan_roles(_user_ids) AS p WHERE p.action <> 'conflict') THEN
         RETURN;
     END IF;
     FOR v_change IN
@@ -1397,14 +1554,14 @@ $function$;
 COMMENT ON FUNCTION unsecure.follow_users(uuid[]) IS
     'Lets the database roles of these users follow, after something about them changed. RW501: they have roles, and the transaction is not READ COMMITTED.';
 
--- After a login that changed groups or roles: most of them are bound to nothing, and then this is all that it costs.
+-- After a login that changed groups or roles. Which mappings they match was just worked out for the permission checks (mapped_ways): when
+-- those are the same as before, and there is no newer mapping, nothing that is bound can have changed, and this is all that it costs.
 CREATE OR REPLACE FUNCTION unsecure.follow_login(
-    _user_id     uuid,
-    _provider_id uuid,
-    _old_groups  text[],
-    _new_groups  text[],
-    _old_roles   text[],
-    _new_roles   text[]
+    _user_id   uuid,
+    _old_ways  text[],
+    _old_until bigint,
+    _new_ways  text[],
+    _new_until bigint
 )
 RETURNS void
 LANGUAGE plpgsql
@@ -1416,25 +1573,19 @@ BEGIN
     END IF;
     PERFORM unsecure.require_read_committed();
     PERFORM unsecure.lock_bindings(false);
-    IF EXISTS (
-        SELECT
-        FROM unsecure.matching_mappings(
-            _provider_id,
-            ARRAY((SELECT unnest(_old_groups) EXCEPT SELECT unnest(_new_groups))
-                  UNION ALL
-                  (SELECT unnest(_new_groups) EXCEPT SELECT unnest(_old_groups))),
-            ARRAY((SELECT unnest(_old_roles) EXCEPT SELECT unnest(_new_roles))
-                  UNION ALL
-                  (SELECT unnest(_new_roles) EXCEPT SELECT unnest(_old_roles)))) AS m
-        JOIN auth.group_role b ON b.user_group_id = m.user_group_id)
+    IF _old_until = _new_until
+       AND _old_ways @> _new_ways
+       AND _new_ways @> _old_ways
+       AND _new_until >= (SELECT coalesce(max(m.mapping_no), 0) FROM auth.user_group_mapping m)
     THEN
-        PERFORM unsecure.apply_and_warn(ARRAY[_user_id]);
+        RETURN;
     END IF;
+    PERFORM unsecure.apply_and_warn(ARRAY[_user_id]);
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.follow_login(uuid, uuid, text[], text[], text[], text[]) IS
-    'Lets the user''s database role follow when the groups or roles that are new, or gone, match a mapping of a bound group.';
+COMMENT ON FUNCTION unsecure.follow_login(uuid, text[], bigint, text[], bigint) IS
+    'Lets the user''s database role follow, unless mapped_ways and mapped_until before and after say that no mapping is concerned.';
 
 CREATE OR REPLACE FUNCTION unsecure.follow_member(
     _user_group_id uuid,
@@ -1562,7 +1713,7 @@ COMMENT ON FUNCTION unsecure.orphan_role(uuid) IS 'Disables the login role of a 
 REVOKE ALL ON FUNCTION
     unsecure.apply_and_warn(uuid[]),
     unsecure.follow_users(uuid[]),
-    unsecure.follow_login(uuid, uuid, text[], text[], text[], text[]),
+    unsecure.follow_login(uuid, text[], bigint, text[], bigint),
     unsecure.follow_member(uuid, uuid),
     unsecure.follow_sync(),
     unsecure.follow_groups(uuid[]),
@@ -1614,7 +1765,7 @@ BEGIN
             USING ERRCODE = 'RW516',
                   DETAIL  = format('It belonged to %s and was deleted at %s: %s.', coalesce('user ' || v_last.user_id, 'nobody known'),
                                    v_last.state_changed_at, v_last.reason),
-                  HINT    = 'What still names it (pg_hba.conf, logs, audit trails) would mean somebody else. Pass _reuse_name => true if that is meant.';
+                  HINT    = 'What still names it (pg_hba.conf, logs, audit trails) would mean somebody else. If that is meant: auth.bind_user_role(_reuse_name => true).';
     END IF;
 END;
 $function$;
@@ -1858,7 +2009,6 @@ DECLARE
     v_is_16   boolean := current_setting('server_version_num')::integer >= 160000;
     v_owner   pg_roles;
     v_actual  pg_roles;
-    v_refusal text := unsecure.role_refusal(_role_name);
     v_kind    text;
     v_old     auth.database_role;
 BEGIN
@@ -1991,6 +2141,810 @@ COMMENT ON FUNCTION auth.unprotect_role(text) IS
 
 REVOKE ALL ON FUNCTION auth.unprotect_role(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.unprotect_role(text) TO rolewright_operator;
+-- +goose StatementEnd
+
+-- from sql/role/scram.sql
+-- +goose StatementBegin
+-- Passwords become SCRAM-SHA-256 verifiers (RFC 5802, RFC 7677) before any statement has them in it, without an extension. A verifier
+-- in a log or in pg_stat_statements logs nobody in.
+
+-- RFC 3454's tables for Unicode 3.2, as RFC 4013 wants them: what is forbidden or was unassigned (A.1, C.1.2 to C.9), what is written from right
+-- to left (D.1) and from left to right (D.2). Ranges are merged over what is not there after mapping, and the last two over what is in the first.
+CREATE OR REPLACE FUNCTION unsecure.stringprep_table(_name text)
+RETURNS int4multirange
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+RETURN CASE _name
+    WHEN 'forbidden' THEN '{
+        [0,31],[127,159],[545,545],[564,591],[686,687],[751,767],[832,833],[848,863],[880,883],[886,889],[891,893],[895,899],[907,907],
+        [909,909],[930,930],[975,975],[1015,1023],[1159,1159],[1231,1231],[1270,1271],[1274,1279],[1296,1328],[1367,1368],[1376,1376],
+        [1416,1416],[1419,1424],[1442,1442],[1466,1466],[1477,1487],[1515,1519],[1525,1547],[1549,1562],[1564,1566],[1568,1568],
+        [1595,1599],[1622,1631],[1757,1757],[1774,1775],[1791,1791],[1806,1807],[1837,1839],[1867,1919],[1970,2304],[2308,2308],
+        [2362,2363],[2382,2383],[2389,2391],[2417,2432],[2436,2436],[2445,2446],[2449,2450],[2473,2473],[2481,2481],[2483,2485],
+        [2490,2491],[2493,2493],[2501,2502],[2505,2506],[2510,2518],[2520,2523],[2526,2526],[2532,2533],[2555,2561],[2563,2564],
+        [2571,2574],[2577,2578],[2601,2601],[2609,2609],[2612,2612],[2615,2615],[2618,2619],[2621,2621],[2627,2630],[2633,2634],
+        [2638,2648],[2653,2653],[2655,2661],[2677,2688],[2692,2692],[2700,2700],[2702,2702],[2706,2706],[2729,2729],[2737,2737],
+        [2740,2740],[2746,2747],[2758,2758],[2762,2762],[2766,2767],[2769,2783],[2785,2789],[2800,2816],[2820,2820],[2829,2830],
+        [2833,2834],[2857,2857],[2865,2865],[2868,2869],[2874,2875],[2884,2886],[2889,2890],[2894,2901],[2904,2907],[2910,2910],
+        [2914,2917],[2929,2945],[2948,2948],[2955,2957],[2961,2961],[2966,2968],[2971,2971],[2973,2973],[2976,2978],[2981,2983],
+        [2987,2989],[2998,2998],[3002,3005],[3011,3013],[3017,3017],[3022,3030],[3032,3046],[3059,3072],[3076,3076],[3085,3085],
+        [3089,3089],[3113,3113],[3124,3124],[3130,3133],[3141,3141],[3145,3145],[3150,3156],[3159,3167],[3170,3173],[3184,3201],
+        [3204,3204],[3213,3213],[3217,3217],[3241,3241],[3252,3252],[3258,3261],[3269,3269],[3273,3273],[3278,3284],[3287,3293],
+        [3295,3295],[3298,3301],[3312,3329],[3332,3332],[3341,3341],[3345,3345],[3369,3369],[3386,3389],[3396,3397],[3401,3401],
+        [3406,3414],[3416,3423],[3426,3429],[3440,3457],[3460,3460],[3479,3481],[3506,3506],[3516,3516],[3518,3519],[3527,3529],
+        [3531,3534],[3541,3541],[3543,3543],[3552,3569],[3573,3584],[3643,3646],[3676,3712],[3715,3715],[3717,3718],[3721,3721],
+        [3723,3724],[3726,3731],[3736,3736],[3744,3744],[3748,3748],[3750,3750],[3752,3753],[3756,3756],[3770,3770],[3774,3775],
+        [3781,3781],[3783,3783],[3790,3791],[3802,3803],[3806,3839],[3912,3912],[3947,3952],[3980,3983],[3992,3992],[4029,4029],
+        [4045,4046],[4048,4095],[4130,4130],[4136,4136],[4139,4139],[4147,4149],[4154,4159],[4186,4255],[4294,4303],[4345,4346],
+        [4348,4351],[4442,4446],[4515,4519],[4602,4607],[4615,4615],[4679,4679],[4681,4681],[4686,4687],[4695,4695],[4697,4697],
+        [4702,4703],[4743,4743],[4745,4745],[4750,4751],[4783,4783],[4785,4785],[4790,4791],[4799,4799],[4801,4801],[4806,4807],
+        [4815,4815],[4823,4823],[4847,4847],[4879,4879],[4881,4881],[4886,4887],[4895,4895],[4935,4935],[4955,4960],[4989,5023],
+        [5109,5120],[5751,5759],[5789,5791],[5873,5887],[5901,5901],[5909,5919],[5943,5951],[5972,5983],[5997,5997],[6001,6001],
+        [6004,6015],[6109,6111],[6122,6143],[6158,6159],[6170,6175],[6264,6271],[6314,7679],[7836,7839],[7930,7935],[7958,7959],
+        [7966,7967],[8006,8007],[8014,8015],[8024,8024],[8026,8026],[8028,8028],[8030,8030],[8062,8063],[8117,8117],[8133,8133],
+        [8148,8149],[8156,8156],[8176,8177],[8181,8181],[8191,8207],[8232,8238],[8275,8278],[8280,8303],[8306,8307],[8335,8351],
+        [8370,8399],[8427,8447],[8507,8508],[8524,8530],[8580,8591],[9167,9215],[9255,9279],[9291,9311],[9471,9471],[9748,9749],
+        [9752,9752],[9854,9855],[9866,9984],[9989,9989],[9994,9995],[10024,10024],[10060,10060],[10062,10062],[10067,10069],
+        [10071,10071],[10079,10080],[10133,10135],[10160,10160],[10175,10191],[10220,10223],[11008,11903],[11930,11930],[12020,12031],
+        [12246,12287],[12352,12352],[12439,12440],[12544,12548],[12589,12592],[12687,12687],[12728,12783],[12829,12831],[12868,12880],
+        [12924,12926],[13004,13007],[13055,13055],[13175,13178],[13278,13279],[13311,13311],[19894,19967],[40870,40959],[42125,42127],
+        [42183,44031],[55204,63743],[64046,64047],[64107,64255],[64263,64274],[64280,64284],[64311,64311],[64317,64317],[64319,64319],
+        [64322,64322],[64325,64325],[64434,64466],[64832,64847],[64912,64913],[64968,65007],[65021,65055],[65060,65071],[65095,65096],
+        [65107,65107],[65127,65127],[65132,65135],[65141,65141],[65277,65280],[65471,65473],[65480,65481],[65488,65489],[65496,65497],
+        [65501,65503],[65511,65511],[65519,66303],[66335,66335],[66340,66351],[66379,66559],[66598,66599],[66638,118783],
+        [119030,119039],[119079,119081],[119155,119162],[119262,119807],[119893,119893],[119965,119965],[119968,119969],[119971,119972],
+        [119975,119976],[119981,119981],[119994,119994],[119996,119996],[120001,120001],[120004,120004],[120070,120070],[120075,120076],
+        [120085,120085],[120093,120093],[120122,120122],[120127,120127],[120133,120133],[120135,120137],[120145,120145],[120484,120487],
+        [120778,120781],[120832,131071],[173783,194559],[195102,1114111]}'::int4multirange
+    WHEN 'right to left' THEN '{
+        [1470,1470],[1472,1472],[1475,1475],[1488,1524],[1563,1610],[1645,1647],[1649,1749],[1765,1766],[1786,1808],[1810,1836],
+        [1920,1957],[1969,1969],[64285,64285],[64287,64296],[64298,64829],[64848,65020],[65136,65276]}'::int4multirange
+    WHEN 'left to right' THEN '{
+        [65,90],[97,122],[170,170],[181,181],[186,186],[192,214],[216,246],[248,696],[699,705],[720,721],[736,740],[750,750],[890,890],
+        [902,902],[904,1013],[1024,1154],[1162,1417],[2307,2361],[2365,2368],[2377,2380],[2384,2384],[2392,2401],[2404,2416],
+        [2434,2489],[2494,2496],[2503,2508],[2519,2529],[2534,2545],[2548,2554],[2565,2617],[2622,2624],[2649,2671],[2674,2676],
+        [2691,2745],[2749,2752],[2761,2764],[2768,2799],[2818,2873],[2877,2878],[2880,2880],[2887,2892],[2903,2928],[2947,3007],
+        [3009,3020],[3031,3129],[3137,3140],[3168,3262],[3264,3268],[3271,3275],[3285,3392],[3398,3404],[3415,3526],[3535,3537],
+        [3544,3632],[3634,3635],[3648,3654],[3663,3760],[3762,3763],[3773,3782],[3792,3863],[3866,3892],[3894,3894],[3896,3896],
+        [3902,3946],[3967,3967],[3973,3973],[3976,3979],[4030,4037],[4039,4140],[4145,4145],[4152,4152],[4160,4183],[4256,5786],
+        [5792,5905],[5920,5937],[5941,5969],[5984,6000],[6016,6070],[6078,6085],[6087,6088],[6100,6106],[6108,6121],[6160,6312],
+        [7680,8124],[8126,8126],[8130,8140],[8144,8155],[8160,8172],[8178,8188],[8305,8305],[8319,8319],[8450,8450],[8455,8455],
+        [8458,8467],[8469,8469],[8473,8477],[8484,8484],[8486,8486],[8488,8488],[8490,8493],[8495,8497],[8499,8505],[8509,8511],
+        [8517,8521],[8544,8579],[9014,9082],[9109,9109],[9372,9449],[12293,12295],[12321,12329],[12337,12341],[12344,12348],
+        [12353,12438],[12445,12447],[12449,12538],[12540,12867],[12896,12976],[12992,42124],[44032,64279],[65313,65338],[65345,65370],
+        [65382,65500],[66304,119142],[119146,119154],[119171,119172],[119180,119209],[119214,120777],[131072,195101]}'::int4multirange
+END;
+
+COMMENT ON FUNCTION unsecure.stringprep_table(text) IS
+    'Code points by SASLprep''s tables: forbidden, right to left, left to right. Good only for what was mapped, and for the last two is not forbidden.';
+
+-- What libpq does with the password that is typed: like PostgreSQL, it takes the bytes as they are when SASLprep forbids the string (emoji,
+-- for example, which Unicode 3.2 did not know), and it looks for what is forbidden before NFKC, not after it as RFC 3454 has it. In a
+-- database of another encoding than UTF8, PostgreSQL takes the bytes of that encoding.
+CREATE OR REPLACE FUNCTION unsecure.saslprep(_password text)
+RETURNS text
+LANGUAGE plpgsql
+IMMUTABLE
+PARALLEL SAFE
+AS $function$
+DECLARE
+    v_mapped   text;
+    v_prepared text;
+    v_rtl      int4multirange := unsecure.stringprep_table('right to left');
+BEGIN
+    IF octet_length(_password) = length(_password) OR getdatabaseencoding() <> 'UTF8' THEN
+        RETURN _password;
+    END IF;
+    -- Spaces (C.1.2) come before what is mapped to nothing (B.1): U+200B is in both.
+    v_mapped := regexp_replace(
+        regexp_replace(_password, '[\u00A0\u1680\u2000-\u200B\u202F\u205F\u3000]', ' ', 'g'),
+        '[\u00AD\u034F\u1806\u180B-\u180D\u200C\u200D\u2060\uFE00-\uFE0F\uFEFF]', '', 'g');
+    v_prepared := normalize(v_mapped, NFKC);
+    IF v_mapped = '' OR v_prepared = _password THEN
+        RETURN _password;
+    END IF;
+    RETURN (
+        SELECT CASE
+            WHEN bool_or(c.code <@ unsecure.stringprep_table('forbidden'))
+                 OR bool_or(c.code <@ v_rtl)
+                    AND (bool_or(c.code <@ unsecure.stringprep_table('left to right'))
+                         OR NOT ascii(v_mapped) <@ v_rtl OR NOT ascii(right(v_mapped, 1)) <@ v_rtl) THEN _password
+            ELSE v_prepared
+        END
+        FROM (SELECT ascii(t.c) AS code FROM string_to_table(v_mapped, NULL) AS t (c)) AS c);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.saslprep(text) IS 'The password as SCRAM takes it (RFC 4013); unchanged where that forbids it.';
+
+CREATE OR REPLACE FUNCTION unsecure.hmac_pad(
+    _key  bytea,
+    _mask integer
+)
+RETURNS bytea
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+AS $function$
+    SELECT string_agg(set_byte('\x00'::bytea, 0, CASE WHEN i < octet_length(k.key) THEN get_byte(k.key, i) ELSE 0 END # _mask), ''::bytea ORDER BY i)
+    FROM (SELECT CASE WHEN octet_length(_key) > 64 THEN sha256(_key) ELSE _key END) AS k (key)
+    CROSS JOIN generate_series(0, 63) AS i;
+$function$;
+
+COMMENT ON FUNCTION unsecure.hmac_pad(bytea, integer) IS 'The block that HMAC-SHA-256 begins with: _mask 54 (0x36) inside, 92 (0x5c) outside.';
+
+CREATE OR REPLACE FUNCTION unsecure.scram_secret(
+    _password   text,
+    _salt       bytea,
+    _iterations integer
+)
+RETURNS text
+LANGUAGE plpgsql
+IMMUTABLE
+PARALLEL SAFE
+AS $function$
+DECLARE
+    v_key    bytea := convert_to(unsecure.saslprep(_password), getdatabaseencoding());
+    v_inside bytea := unsecure.hmac_pad(v_key, 54);
+    v_around bytea := unsecure.hmac_pad(v_key, 92);
+    v_block  bytea := sha256(v_around || sha256(v_inside || _salt || '\x00000001'::bytea));
+    v_sum    bit(256) := ('x' || encode(v_block, 'hex'))::bit(256);
+BEGIN
+    -- Nearly all of the time is spent here; more statements, or a set, would double it.
+    FOR v_round IN 2 .. _iterations LOOP
+        v_block := sha256(v_around || sha256(v_inside || v_block));
+        v_sum := v_sum # ('x' || encode(v_block, 'hex'))::bit(256);
+    END LOOP;
+
+    v_key := int8send(substring(v_sum FROM 1 FOR 64)::bigint) || int8send(substring(v_sum FROM 65 FOR 64)::bigint)
+          || int8send(substring(v_sum FROM 129 FOR 64)::bigint) || int8send(substring(v_sum FROM 193 FOR 64)::bigint);
+    v_inside := unsecure.hmac_pad(v_key, 54);
+    v_around := unsecure.hmac_pad(v_key, 92);
+    RETURN format('SCRAM-SHA-256$%s:%s$%s:%s', _iterations, replace(encode(_salt, 'base64'), E'\n', ''),
+                  encode(sha256(sha256(v_around || sha256(v_inside || 'Client Key'::bytea))), 'base64'),
+                  encode(sha256(v_around || sha256(v_inside || 'Server Key'::bytea)), 'base64'));
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.scram_secret(text, bytea, integer) IS 'The verifier of a password with this salt, as PostgreSQL would make it.';
+
+CREATE OR REPLACE FUNCTION auth.scram_verifier(
+    _password   text,
+    _iterations integer DEFAULT 4096
+)
+RETURNS text
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF coalesce(_password, '') = '' OR coalesce(_iterations NOT BETWEEN 4096 AND 1000000, true) THEN
+        RAISE EXCEPTION 'no verifier can be made of this'
+            USING ERRCODE = 'RW508',
+                  DETAIL  = CASE WHEN coalesce(_password, '') = '' THEN 'The password is empty; PostgreSQL lets nobody in with that.'
+                                 ELSE format('%s iterations; 4096 to 1000000 are possible.', coalesce(_iterations::text, 'NULL')) END,
+                  HINT    = 'Choose another one.';
+    END IF;
+    RETURN unsecure.scram_secret(
+        _password, substr(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 1, 16), _iterations);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.scram_verifier(text, integer) IS
+    'A SCRAM-SHA-256 verifier of a password, with a random salt: what ALTER ROLE and auth.sync_identity take in the place of the password. The '
+    'statement that calls this has the password in it, and PostgreSQL may log it (log_statement, log_min_duration_statement): where that matters, '
+    'make the verifier at the client (psql: \password; the command line does it). RW508: an empty password, or iterations out of bounds.';
+
+REVOKE ALL ON FUNCTION auth.scram_verifier(text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.scram_verifier(text, integer) TO rolewright_operator;
+
+-- PostgreSQL takes a malformed verifier for a password and hashes it: nobody could log in any more, or anybody who knows what was sent.
+CREATE OR REPLACE FUNCTION unsecure.require_verifier(_verifier text)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_part    text[] := regexp_match(
+        _verifier,
+        '^SCRAM-SHA-256\$([1-9][0-9]{3,6}):((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==))'
+        || '\$([A-Za-z0-9+/]{43}=):([A-Za-z0-9+/]{43}=)$');
+    v_problem text;
+BEGIN
+    v_problem := CASE
+        WHEN starts_with(_verifier, 'md5') THEN 'It is an md5 hash: whoever has that can log in with it, and PostgreSQL gives it up.'
+        WHEN octet_length(_verifier) > 512 THEN format('It has %s bytes; PostgreSQL takes 512.', octet_length(_verifier))
+        WHEN v_part IS NULL THEN 'It is not SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey, the last three in base64, the keys of 32 bytes.'
+        WHEN v_part[1]::integer NOT BETWEEN 4096 AND 1000000 THEN 'It has less than 4096 or more than 1000000 iterations.'
+        WHEN EXISTS (SELECT FROM unnest(v_part[2:4]) AS p WHERE replace(encode(decode(p, 'base64'), 'base64'), E'\n', '') <> p)
+            THEN 'Its base64 is not canonical: there are bits after the end.'
+    END;
+    -- PostgreSQL would take the password away instead, with a mere NOTICE.
+    IF v_problem IS NULL AND unsecure.scram_secret('', decode(v_part[2], 'base64'), v_part[1]::integer) = _verifier THEN
+        v_problem := 'It is one of the empty password.';
+    END IF;
+    IF v_problem IS NOT NULL OR _verifier IS NULL THEN
+        RAISE EXCEPTION 'this is not a verifier that PostgreSQL could check a password with'
+            USING ERRCODE = 'RW509',
+                  DETAIL  = coalesce(v_problem, 'It is NULL.'),
+                  HINT    = 'auth.scram_verifier, or psql''s \password, makes one. Nothing was changed.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_verifier(text) IS
+    'RW509 unless it is a well-formed SCRAM-SHA-256 verifier with 4096 to 1000000 iterations. The error does not contain it.';
+
+CREATE OR REPLACE FUNCTION unsecure.password_verifier(_password text)
+RETURNS text
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    IF starts_with(_password, 'SCRAM-SHA-256$') OR _password ~ '^md5[0-9a-f]{32}$' THEN
+        PERFORM unsecure.require_verifier(_password);
+        RETURN _password;
+    END IF;
+    RETURN CASE WHEN _password IS NOT NULL THEN auth.scram_verifier(_password) END;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.password_verifier(text) IS
+    'The verifier of a password; what begins like a verifier (SCRAM or md5) is meant as one. NULL: NULL. RW509: malformed.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.stringprep_table(text),
+    unsecure.saslprep(text),
+    unsecure.hmac_pad(bytea, integer),
+    unsecure.scram_secret(text, bytea, integer),
+    unsecure.require_verifier(text),
+    unsecure.password_verifier(text)
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/role/attributes.sql
+-- +goose StatementBegin
+-- Attributes, expiry, password, comment and settings of one login role: a document says what they shall be, and what it does not name stays.
+
+CREATE OR REPLACE FUNCTION unsecure.attribute_instant(_value text)
+RETURNS timestamptz
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    -- Without an offset it would be another instant in another session. Years have four digits at least, so DateStyle makes no difference.
+    IF _value ~* '^-?infinity$'
+       OR _value ~* ('^[0-9]{4,6}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?'
+                     || ' ?(Z|[+-][0-9]{2}(:?[0-9]{2}(:?[0-9]{2})?)?)( BC)?$')
+    THEN
+        RETURN _value::timestamptz;
+    END IF;
+    RETURN NULL;
+EXCEPTION
+    WHEN datetime_field_overflow OR invalid_datetime_format OR invalid_time_zone_displacement_value THEN
+        RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.attribute_instant(text) IS 'The instant of a timestamp with an offset or Z, or infinity; NULL: it is none.';
+
+CREATE OR REPLACE FUNCTION unsecure.attribute_settings(_attributes jsonb)
+RETURNS TABLE (database_name text, setting_name text, setting_value jsonb)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    WITH scope (database_name, settings) AS (
+        SELECT NULL, _attributes -> 'settings'
+        UNION ALL
+        SELECT d.key, d.value
+        FROM jsonb_each(CASE jsonb_typeof(_attributes -> 'database_settings') WHEN 'object' THEN _attributes -> 'database_settings' ELSE '{}' END) AS d
+    )
+    SELECT s.database_name, e.key, e.value
+    FROM scope s
+    CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(s.settings) WHEN 'object' THEN s.settings ELSE '{}' END) AS e;
+$function$;
+
+COMMENT ON FUNCTION unsecure.attribute_settings(jsonb) IS
+    'The settings in a document of attributes; database_name NULL: in all databases. What has another shape is left out.';
+
+CREATE OR REPLACE FUNCTION unsecure.setting_problem(
+    _name  text,
+    _value jsonb
+)
+RETURNS text
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_context text := (SELECT s.context FROM pg_settings s WHERE lower(s.name) = lower(_name));
+BEGIN
+    IF _name !~ '^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$' OR octet_length(_name) > 63 THEN
+        RETURN 'it cannot be the name of a setting';
+    ELSIF jsonb_typeof(_value) = 'object'
+          OR jsonb_typeof(_value) = 'array'
+             AND (_value = '[]' OR EXISTS (SELECT FROM jsonb_array_elements(_value) AS e WHERE jsonb_typeof(e) IN ('object', 'array', 'null')))
+    THEN
+        RETURN 'a string, a number, true, false, a list of those that is not empty, or null is needed';
+    ELSIF v_context NOT IN ('user', 'superuser') THEN
+        RETURN format('roles cannot have it: its context is %s', v_context);
+    ELSIF v_context IS NULL AND strpos(_name, '.') = 0 AND current_setting(_name, true) IS NULL THEN
+        RETURN 'this server does not know it';
+    END IF;
+    RETURN NULL;
+EXCEPTION
+    -- It exists, but is shown to superusers only: unsecure.may_set_parameter says that.
+    WHEN insufficient_privilege THEN
+        RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.setting_problem(text, jsonb) IS 'Why no role can have this setting with such a value; NULL: PostgreSQL decides.';
+
+CREATE OR REPLACE FUNCTION unsecure.may_set_parameter(_name text)
+RETURNS boolean
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_may boolean := EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = lower(_name) AND s.context = 'user')
+                     OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner() AND r.rolsuper);
+BEGIN
+    -- Dynamic: PostgreSQL 14 has no GRANT SET ON PARAMETER.
+    IF NOT v_may AND current_setting('server_version_num')::integer >= 150000 THEN
+        EXECUTE 'SELECT has_parameter_privilege($1, $2, ''SET'')' INTO v_may USING unsecure.rolewright_owner(), _name;
+    END IF;
+    RETURN v_may;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.may_set_parameter(text) IS
+    'Whether Rolewright''s owner may give this setting to roles: what users may set, or what it was granted; not what no loaded module knows.';
+
+-- Everything that is wrong with the document, in its own words; the password is never among them.
+CREATE OR REPLACE FUNCTION unsecure.attribute_problems(_attributes jsonb)
+RETURNS text[]
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH problem (place, what) AS (
+        SELECT NULL, 'the attributes have to be an object'
+        WHERE jsonb_typeof(_attributes) IS DISTINCT FROM 'object'
+        UNION ALL
+        SELECT to_json(a.key)::text, CASE
+            WHEN a.key IN ('login', 'superuser', 'createdb', 'createrole', 'inherit', 'replication', 'bypassrls')
+                THEN CASE WHEN a.type <> 'boolean' THEN 'true or false is needed' END
+            WHEN a.key = 'connection_limit'
+                THEN CASE WHEN a.type <> 'number' OR (a.value #>> '{}')::numeric NOT BETWEEN -1 AND 2147483647
+                               OR (a.value #>> '{}')::numeric <> trunc((a.value #>> '{}')::numeric)
+                          THEN 'an integer is needed; -1: no limit' END
+            WHEN a.key = 'valid_until'
+                THEN CASE WHEN a.type <> 'null' AND (a.type <> 'string' OR unsecure.attribute_instant(a.value #>> '{}') IS NULL)
+                          THEN 'a timestamp with an offset is needed, as in 2030-12-31T23:59:59+01:00; or "infinity" or null: no end' END
+            WHEN a.key = 'password'
+                THEN CASE WHEN a.type NOT IN ('string', 'null') OR a.value = '""' THEN 'a string that is not empty is needed, or null: none' END
+            WHEN a.key = 'comment'
+                THEN CASE WHEN a.type NOT IN ('string', 'null') THEN 'a string is needed, or null: none' END
+            WHEN a.key IN ('settings', 'database_settings')
+                THEN CASE WHEN a.type <> 'object' THEN 'an object is needed' END
+            ELSE 'there is no such attribute'
+        END
+        FROM (
+            SELECT e.key, e.value, jsonb_typeof(e.value) AS type
+            FROM jsonb_each(CASE jsonb_typeof(_attributes) WHEN 'object' THEN _attributes ELSE '{}' END) AS e
+        ) AS a
+        UNION ALL
+        SELECT 'database ' || to_json(d.key), CASE
+            WHEN NOT EXISTS (SELECT FROM pg_database b WHERE b.datname = d.key) THEN 'it does not exist'
+            WHEN jsonb_typeof(d.value) <> 'object' THEN 'an object is needed'
+        END
+        FROM jsonb_each(CASE jsonb_typeof(_attributes -> 'database_settings') WHEN 'object' THEN _attributes -> 'database_settings' ELSE '{}' END) AS d
+        UNION ALL
+        SELECT 'setting ' || to_json(s.setting_name) || coalesce(' in database ' || to_json(s.database_name), ''),
+               unsecure.setting_problem(s.setting_name, s.setting_value)
+        FROM unsecure.attribute_settings(_attributes) AS s
+        UNION ALL
+        SELECT 'setting ' || to_json(min(s.setting_name COLLATE "C")) || coalesce(' in database ' || to_json(s.database_name), ''),
+               'it is given twice: case makes no difference'
+        FROM unsecure.attribute_settings(_attributes) AS s
+        GROUP BY s.database_name, lower(s.setting_name)
+        HAVING count(*) > 1
+    )
+    SELECT coalesce(array_agg(concat_ws(': ', p.place, p.what) ORDER BY p.place COLLATE "C", p.what COLLATE "C"), '{}')
+    FROM problem p
+    WHERE p.what IS NOT NULL;
+$function$;
+
+COMMENT ON FUNCTION unsecure.attribute_problems(jsonb) IS 'What is wrong with a document for auth.sync_identity; {}: nothing.';
+
+CREATE OR REPLACE FUNCTION unsecure.require_attributes(_attributes jsonb)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_problems text[] := unsecure.attribute_problems(_attributes);
+BEGIN
+    IF v_problems <> '{}' THEN
+        RAISE EXCEPTION 'these attributes cannot be given to a role'
+            USING ERRCODE = 'RW508',
+                  DETAIL  = array_to_string(v_problems, E'.\n') || '.',
+                  HINT    = 'The COMMENT of auth.sync_identity says what can. Nothing was changed.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_attributes(jsonb) IS 'RW508 with all that is wrong with a document of attributes.';
+
+-- Whose login follows a user is created as the user is.
+CREATE OR REPLACE FUNCTION unsecure.is_login(_role_name text)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT coalesce(
+        (SELECT r.rolcanlogin FROM pg_roles r WHERE r.rolname = _role_name),
+        (SELECT l.can_login
+         FROM unsecure.desired_logins(ARRAY(SELECT r.database_role_id FROM auth.database_role r
+                                            WHERE r.role_name = _role_name AND r.state <> 'deleted'), '{}') AS l),
+        true);
+$function$;
+
+COMMENT ON FUNCTION unsecure.is_login(text) IS 'Whether the role can log in; of one that does not exist, whether it would when it is created.';
+
+CREATE OR REPLACE FUNCTION unsecure.plan_attributes(
+    _role_name  text,
+    _attributes jsonb
+)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_is_16 boolean := current_setting('server_version_num')::integer >= 160000;
+    v_owner pg_roles;
+    v_role  pg_roles;
+    v_login boolean := unsecure.is_login(_role_name);
+    v_until timestamptz := nullif(unsecure.attribute_instant(_attributes ->> 'valid_until'), 'infinity');
+BEGIN
+    SELECT * INTO v_owner FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner();
+    SELECT * INTO v_role FROM pg_roles r WHERE r.rolname = _role_name;
+
+    RETURN QUERY
+    WITH wanted AS (
+        SELECT 1 AS phase, 'create' AS action, NULL AS object,
+               format('CREATE ROLE %I ', _role_name) || CASE WHEN coalesce((_attributes ->> 'login')::boolean, v_login) THEN 'LOGIN' ELSE 'NOLOGIN' END
+                   AS statement
+        WHERE v_role.oid IS NULL
+        UNION ALL
+        SELECT 2, 'alter', b.name, format('ALTER ROLE %I ', _role_name) || CASE WHEN (_attributes ->> b.name)::boolean THEN '' ELSE 'NO' END || upper(b.name)
+        FROM (VALUES
+            ('login', coalesce(v_role.rolcanlogin, (_attributes ->> 'login')::boolean)),
+            ('superuser', coalesce(v_role.rolsuper, false)),
+            ('createdb', coalesce(v_role.rolcreatedb, false)),
+            ('createrole', coalesce(v_role.rolcreaterole, false)),
+            ('inherit', coalesce(v_role.rolinherit, true)),
+            ('replication', coalesce(v_role.rolreplication, false)),
+            ('bypassrls', coalesce(v_role.rolbypassrls, false))) AS b (name, has_it)
+        WHERE (_attributes ->> b.name)::boolean <> b.has_it
+        UNION ALL
+        SELECT 3, 'alter', 'connection_limit', format('ALTER ROLE %I CONNECTION LIMIT %s', _role_name, n.connection_limit)
+        FROM (SELECT (_attributes ->> 'connection_limit')::numeric::integer) AS n (connection_limit)
+        WHERE n.connection_limit <> coalesce(v_role.rolconnlimit, -1)
+        UNION ALL
+        -- to_json writes ISO 8601 whatever the DateStyle is; no end is 'infinity', which is how PostgreSQL takes one away.
+        SELECT 4, 'alter', 'valid_until',
+               format('ALTER ROLE %I VALID UNTIL %L', _role_name,
+                      coalesce(regexp_replace(to_json(v_until AT TIME ZONE 'UTC') #>> '{}', '^([0-9-]+)T([0-9:.]+)', '\1 \2+00'), 'infinity'))
+        WHERE _attributes ? 'valid_until'
+          AND v_until IS DISTINCT FROM nullif(v_role.rolvaliduntil, 'infinity')
+        UNION ALL
+        SELECT 5, 'alter', 'setting ' || s.name || coalesce(' in database ' || s.database_name, ''),
+               unsecure.setting_statement(_role_name, s.database_name, s.name, s.setting_value)
+        FROM (
+            SELECT w.database_name, w.setting_value, coalesce(h.name, p.name, w.setting_name) AS name, h.value AS held
+            FROM unsecure.attribute_settings(_attributes) AS w
+            LEFT JOIN pg_settings p ON lower(p.name) = lower(w.setting_name)
+            LEFT JOIN pg_database d ON d.datname = w.database_name
+            LEFT JOIN LATERAL (
+                SELECT split_part(c, '=', 1) AS name, substr(c, strpos(c, '=') + 1) AS value
+                FROM pg_db_role_setting r
+                CROSS JOIN LATERAL unnest(r.setconfig) AS c
+                WHERE r.setrole = v_role.oid
+                  AND r.setdatabase = coalesce(d.oid, 0)
+                  AND lower(split_part(c, '=', 1)) = lower(w.setting_name)
+            ) AS h ON true
+        ) AS s
+        WHERE unsecure.setting_value(s.name, s.setting_value) IS DISTINCT FROM s.held
+        UNION ALL
+        SELECT 6, 'alter', 'comment', format('COMMENT ON ROLE %I IS %L', _role_name, nullif(_attributes ->> 'comment', ''))
+        WHERE _attributes ? 'comment'
+          AND nullif(_attributes ->> 'comment', '') IS DISTINCT FROM shobj_description(v_role.oid, 'pg_authid')
+        UNION ALL
+        -- Who is no superuser cannot read what is there, so it is always set; unsecure.execute_changes puts the verifier in.
+        SELECT 7, 'alter', 'password', format('ALTER ROLE %I PASSWORD ', _role_name) || CASE WHEN _attributes -> 'password' = 'null' THEN 'NULL' ELSE '''********''' END
+        WHERE _attributes ? 'password'
+    ), judged AS (
+        SELECT w.*, CASE
+            WHEN v_owner.rolsuper THEN NULL
+            WHEN NOT v_owner.rolcreaterole THEN format('%I, the owner of Rolewright, lacks CREATEROLE', v_owner.rolname)
+            WHEN v_role.rolsuper THEN 'it is a superuser, which only a superuser may change'
+            WHEN w.object = 'superuser' THEN 'only a superuser may give or take SUPERUSER'
+            WHEN v_is_16 AND v_role.oid IS NOT NULL AND NOT pg_has_role(v_owner.oid, v_role.oid, 'MEMBER WITH ADMIN OPTION')
+                THEN format('%I, the owner of Rolewright, lacks ADMIN OPTION on it: GRANT %I TO %1$I WITH ADMIN OPTION', v_owner.rolname, _role_name)
+            WHEN NOT v_is_16 AND w.object IN ('replication', 'bypassrls')
+                THEN format('before PostgreSQL 16 only a superuser may give or take %s', upper(w.object))
+            WHEN NOT v_is_16 AND v_role.rolreplication AND w.object <> 'comment' AND w.phase <> 5
+                THEN 'before PostgreSQL 16 only a superuser may change a role with REPLICATION'
+            WHEN v_is_16 AND (w.object = 'createdb' AND NOT v_owner.rolcreatedb
+                              OR w.object = 'replication' AND NOT v_owner.rolreplication
+                              OR w.object = 'bypassrls' AND NOT v_owner.rolbypassrls)
+                THEN format('%I, the owner of Rolewright, lacks %s itself: ALTER ROLE %1$I %2$s', v_owner.rolname, upper(w.object))
+            WHEN w.phase = 5 AND NOT unsecure.may_set_parameter(split_part(w.object, ' ', 2))
+                THEN format('%I, the owner of Rolewright, may not set this; from PostgreSQL 15 on: GRANT SET ON PARAMETER %s TO %1$I',
+                            v_owner.rolname, split_part(w.object, ' ', 2))
+        END AS obstacle
+        FROM wanted w
+    )
+    SELECT row_number() OVER (ORDER BY j.obstacle IS NULL, j.phase, j.object COLLATE "C")::integer,
+           CASE WHEN j.obstacle IS NULL THEN j.action ELSE 'conflict' END,
+           _role_name, j.object, j.statement, coalesce(j.obstacle, 'given to auth.sync_identity')
+    FROM judged j
+    ORDER BY 1;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_attributes(text, jsonb) IS
+    'What would make a login role have these attributes (which unsecure.require_attributes let pass), one row per attribute; object NULL: '
+    'creates it. Conflicts come first: a right that Rolewright''s owner lacks, with the statement for a superuser.';
+
+CREATE OR REPLACE FUNCTION unsecure.require_syncable(
+    _role_name      text,
+    _create_allowed boolean
+)
+RETURNS auth.database_role
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_role   auth.database_role;
+    v_exists boolean := EXISTS (SELECT FROM pg_roles r WHERE r.rolname = _role_name);
+BEGIN
+    IF v_exists OR EXISTS (SELECT FROM auth.database_role r WHERE r.role_name = _role_name AND r.state <> 'deleted') THEN
+        v_role := unsecure.require_managed_role(_role_name, 'login');
+    END IF;
+    IF NOT v_exists THEN
+        IF _create_allowed IS NOT TRUE THEN
+            RAISE EXCEPTION 'role % does not exist', quote_ident(_role_name)
+                USING ERRCODE = 'RW019', HINT = 'Pass _create_allowed => true to create it. Nothing was changed.';
+        ELSIF v_role.database_role_id IS NULL THEN
+            PERFORM unsecure.require_free_name(_role_name, NULL, false);
+        END IF;
+    END IF;
+    RETURN v_role;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_syncable(text, boolean) IS
+    'The role in the registry; NULL: it is to be created. RW019: not managed, or missing and not to be created; RW505: a group role; '
+    'RW516: the name was somebody else''s.';
+
+-- What the registry, the role's provider and the caller's place leave open to change.
+CREATE OR REPLACE FUNCTION unsecure.require_attributes_allowed(
+    _role_name  text,
+    _role       auth.database_role,
+    _attributes jsonb,
+    _plan       auth.change[]
+)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_elevates text := (
+        SELECT string_agg(upper(c.object), ', ' ORDER BY c.object)
+        FROM unnest(_plan) AS c
+        WHERE c.object IN ('superuser', 'createdb', 'createrole', 'replication', 'bypassrls') AND (_attributes ->> c.object)::boolean);
+    v_declared text;
+BEGIN
+    IF _role.state <> 'active' AND ((_attributes ->> 'login')::boolean OR v_elevates IS NOT NULL) THEN
+        RAISE EXCEPTION 'role % is %', quote_ident(_role_name), _role.state
+            USING ERRCODE = 'RW511',
+                  DETAIL  = format('It cannot be given %s: %s.', coalesce(v_elevates, 'LOGIN'), coalesce(_role.reason, 'no reason was said')),
+                  HINT    = 'auth.restore_identity lets it in again. Nothing was changed.';
+    ELSIF _role.user_id IS NOT NULL AND (_attributes ->> 'login')::boolean <> unsecure.is_login(_role_name) THEN
+        RAISE EXCEPTION 'whether role % can log in follows its user', quote_ident(_role_name)
+            USING ERRCODE = 'RW510',
+                  DETAIL  = format('It belongs to user %s.', _role.user_id),
+                  HINT    = 'Disable, lock or enable the user, auth.deprovision_identity, or auth.unbind_user_role. Nothing was changed.';
+    END IF;
+
+    SELECT string_agg(coalesce('setting ' || s.setting_name, c.object), ', ' ORDER BY c.ordinal)
+    INTO v_declared
+    FROM auth.provider p
+    CROSS JOIN unnest(_plan) AS c
+    LEFT JOIN unsecure.attribute_settings(_attributes - 'database_settings') AS s ON lower(c.object) = 'setting ' || lower(s.setting_name)
+    LEFT JOIN unsecure.attribute_settings(p.role_attributes) AS d ON lower(d.setting_name) = lower(s.setting_name)
+    WHERE p.provider_id = _role.provider_id
+      AND p.creates_roles
+      AND (s.setting_name IS NULL AND p.role_attributes -> c.object <> _attributes -> c.object
+           OR unsecure.setting_value(d.setting_name, d.setting_value) IS DISTINCT FROM unsecure.setting_value(s.setting_name, s.setting_value)
+              AND d.setting_name IS NOT NULL);
+    IF v_declared IS NOT NULL THEN
+        RAISE EXCEPTION 'the provider of role % says what it has', quote_ident(_role_name)
+            USING ERRCODE = 'RW510',
+                  DETAIL  = format('Other values are declared there: %s.', v_declared),
+                  HINT    = 'auth.provider.role_attributes is what it declares; auth.update_provider changes that. Nothing was changed.';
+    END IF;
+
+    IF v_elevates IS NOT NULL THEN
+        PERFORM unsecure.require_administrator(format('give %s to role %I', v_elevates, _role_name));
+    ELSIF _plan <> '{}' AND unsecure.is_elevated(_role.role_oid) THEN
+        PERFORM unsecure.require_administrator(format('change role %I, which has elevated rights', _role_name));
+    END IF;
+
+    IF EXISTS (SELECT FROM unnest(_plan) AS c WHERE c.object IN ('login', 'superuser') AND NOT (_attributes ->> c.object)::boolean)
+       AND unsecure.is_last_administrator(_role.role_oid)
+    THEN
+        RAISE EXCEPTION 'role % is the last administrator', quote_ident(_role_name)
+            USING ERRCODE = 'RW515',
+                  DETAIL  = 'No other superuser, or no other member of rolewright_operator, can log in.',
+                  HINT    = 'Let somebody else in first. Nothing was changed.';
+    ELSIF EXISTS (SELECT FROM unnest(_plan) AS c WHERE c.action = 'conflict') THEN
+        RAISE EXCEPTION 'Rolewright lacks the right to change role % like this', quote_ident(_role_name)
+            USING ERRCODE = 'RW506',
+                  DETAIL  = (SELECT string_agg(format('%s: %s; as a superuser: %s.', coalesce(c.object, 'create'), c.reason, c.statement), E'\n'
+                                               ORDER BY c.ordinal)
+                             FROM unnest(_plan) AS c WHERE c.action = 'conflict'),
+                  HINT    = 'Nothing was changed. A superuser can do what the DETAIL says.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_attributes_allowed(text, auth.database_role, jsonb, auth.change[]) IS
+    'RW511: not active, and it would be let in; RW510: follows its user, or its provider declares it; RW513: only for administrators; '
+    'RW515: the last one; RW506: a right that Rolewright''s owner lacks.';
+
+-- Under the locks, what was planned before may be outdated; who waited plans again.
+CREATE OR REPLACE FUNCTION unsecure.apply_attributes(
+    _role_name      text,
+    _user_id        uuid,
+    _attributes     jsonb,
+    _verifier       text,
+    _create_allowed boolean
+)
+RETURNS auth.change[]
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_role auth.database_role;
+    v_plan auth.change[];
+BEGIN
+    PERFORM unsecure.lock_person(_user_id);
+    v_role := unsecure.require_syncable(_role_name, _create_allowed);
+    IF v_role.user_id IS DISTINCT FROM _user_id THEN
+        -- Bound or unbound meanwhile: it is another user's row that must be locked.
+        RAISE EXCEPTION 'role % changed hands meanwhile', quote_ident(_role_name) USING ERRCODE = 'serialization_failure';
+    END IF;
+    v_plan := ARRAY(SELECT p FROM unsecure.plan_attributes(_role_name, _attributes) AS p ORDER BY p.ordinal);
+    PERFORM unsecure.require_attributes_allowed(_role_name, v_role, _attributes, v_plan);
+
+    IF v_role.database_role_id IS NULL THEN
+        INSERT INTO auth.database_role (role_name) VALUES (_role_name);
+    ELSIF EXISTS (SELECT FROM unnest(v_plan) AS c WHERE c.object = 'login') AND NOT (_attributes ->> 'login')::boolean THEN
+        UPDATE auth.database_role
+        SET recorded = unsecure.describe_role(role_oid), updated_at = now()
+        WHERE database_role_id = v_role.database_role_id;
+    END IF;
+    PERFORM unsecure.execute_changes(v_plan, _verifier);
+    UPDATE auth.database_role r
+    SET role_oid = a.oid, updated_at = now()
+    FROM pg_roles a
+    WHERE r.role_name = _role_name AND r.state <> 'deleted' AND a.rolname = r.role_name AND r.role_oid IS DISTINCT FROM a.oid;
+    RETURN v_plan;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.apply_attributes(text, uuid, jsonb, text, boolean) IS
+    'Plans and does it under the locks for the role of this user (NULL: of nobody). 40001: it is not this user''s role any more.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.attribute_instant(text),
+    unsecure.attribute_settings(jsonb),
+    unsecure.setting_problem(text, jsonb),
+    unsecure.may_set_parameter(text),
+    unsecure.attribute_problems(jsonb),
+    unsecure.require_attributes(jsonb),
+    unsecure.is_login(text),
+    unsecure.plan_attributes(text, jsonb),
+    unsecure.require_syncable(text, boolean),
+    unsecure.require_attributes_allowed(text, auth.database_role, jsonb, auth.change[]),
+    unsecure.apply_attributes(text, uuid, jsonb, text, boolean)
+FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.sync_identity(
+    _role_name      text,
+    _attributes     jsonb,
+    _create_allowed boolean DEFAULT true
+)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_attributes jsonb := _attributes;
+    v_verifier   text;
+    v_role       auth.database_role;
+    v_plan       auth.change[];
+    v_done       auth.change[] := ARRAY[]::auth.change[];
+    v_attempts   integer := 0;
+BEGIN
+    PERFORM unsecure.require_touchable(_role_name);
+    PERFORM unsecure.require_attributes(_attributes);
+    IF _attributes ->> 'password' IS NOT NULL THEN
+        -- From here on nothing has the plaintext any more.
+        v_verifier := unsecure.password_verifier(_attributes ->> 'password');
+        v_attributes := _attributes || '{"password": "********"}';
+    END IF;
+
+    LOOP
+        v_role := unsecure.require_syncable(_role_name, _create_allowed);
+        v_plan := ARRAY(SELECT p FROM unsecure.plan_attributes(_role_name, v_attributes) AS p ORDER BY p.ordinal);
+        PERFORM unsecure.require_attributes_allowed(_role_name, v_role, v_attributes, v_plan);
+        EXIT WHEN v_plan = '{}'; -- which takes no lock
+        BEGIN
+            v_done := v_done || unsecure.apply_attributes(_role_name, v_role.user_id, v_attributes, v_verifier, _create_allowed);
+            v_attributes := v_attributes - 'password';
+        EXCEPTION
+            -- Somebody else's psql changed or made the same role meanwhile: look again.
+            WHEN internal_error OR unique_violation OR duplicate_object OR serialization_failure THEN
+                IF v_attempts >= 5 THEN
+                    RAISE;
+                END IF;
+            WHEN insufficient_privilege THEN
+                RAISE EXCEPTION 'Rolewright lacks the right to change role % like this', quote_ident(_role_name)
+                    USING ERRCODE = 'RW506', DETAIL = format('PostgreSQL says: %s.', SQLERRM), HINT = 'Nothing was changed. A superuser can do it.';
+            WHEN invalid_parameter_value OR undefined_object OR cant_change_runtime_param OR invalid_name THEN
+                RAISE EXCEPTION 'these attributes cannot be given to a role'
+                    USING ERRCODE = 'RW508', DETAIL = format('PostgreSQL says: %s.', SQLERRM), HINT = 'Nothing was changed.';
+        END;
+        v_attempts := v_attempts + 1;
+        IF v_attempts > 9 THEN
+            RAISE EXCEPTION 'role % does not become what it should be', quote_ident(_role_name)
+                USING ERRCODE = 'RW506',
+                      DETAIL  = format('After several rounds still planned: %s.', v_plan[1].statement),
+                      HINT    = 'Nothing was changed.';
+        END IF;
+    END LOOP;
+
+    RETURN QUERY
+    SELECT d.n::integer, d.action, d.role_name, d.object, d.statement, d.reason
+    FROM unnest(v_done) WITH ORDINALITY AS d (ordinal, action, role_name, object, statement, reason, n)
+    ORDER BY d.n;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.sync_identity(text, jsonb, boolean) IS
+    'Makes a login role have these attributes, and creates it when it does not exist (_create_allowed); what is not named stays as it is. '
+    'login, superuser, createdb, createrole, inherit, replication, bypassrls: true or false; connection_limit: -1: none; valid_until: a timestamp '
+    'with an offset or Z, in which VALID UNTIL then means the same instant in every session, infinity or null: no end; password: a '
+    'SCRAM-SHA-256 verifier, or a plaintext that one is made of, or null: none; comment: null: none; settings: an object of parameter and value '
+    '(a string, a number, true, false, a list; null: RESET); database_settings: such objects by database. '
+    'Returns what was done, one row per change; no rows: nothing, and nothing was written. A password is always set, since nobody but a '
+    'superuser could compare it. Of a plaintext, Rolewright leaves nothing in statements, logs, errors or the audit trail, but '
+    'PostgreSQL may log the statement that calls this (log_statement, log_min_duration_statement): pass a verifier, or use the command line. '
+    'RW019: not managed, or missing; RW503: not for Rolewright; RW504: no possible name; RW505: a group role; RW506: a right '
+    'that Rolewright''s owner lacks, with the statement for a superuser; RW508: bad attributes, all of them; RW509: malformed verifier, or an md5 '
+    'hash; RW510: login follows the user, or the provider declares it; RW511: the role is suspended or disabled; RW513: elevated '
+    'attributes, and roles that have them, are for administrators; RW515: the last administrator; RW516: the name was somebody else''s; '
+    'RW501: not in a READ COMMITTED transaction.';
+
+REVOKE ALL ON FUNCTION auth.sync_identity(text, jsonb, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.sync_identity(text, jsonb, boolean) TO rolewright_operator;
 -- +goose StatementEnd
 
 -- from sql/role/relationship.sql
@@ -2378,6 +3332,1383 @@ REVOKE ALL ON PROCEDURE auth.deprovision_identity(text, text, boolean, boolean, 
 GRANT EXECUTE ON PROCEDURE auth.deprovision_identity(text, text, boolean, boolean, text, jsonb) TO rolewright_operator;
 -- +goose StatementEnd
 
+-- from sql/role/dependencies.sql
+-- +goose StatementBegin
+-- What stands between a role and its DROP ROLE. PostgreSQL's own message ends after 100 objects and only counts those of other
+-- databases; pg_shdepend has all of them.
+
+-- A text, because the lists of privileges differ from version to version, and because the script that removes them (delete.sql) runs
+-- where there is no Rolewright. The columns are found in the catalog itself. $1: the role's oid.
+CREATE OR REPLACE FUNCTION unsecure.role_acl_query()
+RETURNS text
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT format($query$
+        SELECT d.classid, d.objid, d.objsubid, x.grantor, x.grantee, x.privilege_type, x.is_grantable, o.acl
+        FROM pg_catalog.pg_shdepend d
+        CROSS JOIN LATERAL (
+            SELECT a.attacl AS acl
+            FROM pg_catalog.pg_attribute a
+            WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid <> 0 AND a.attrelid = d.objid AND a.attnum = d.objsubid
+            %s) AS o
+        CROSS JOIN LATERAL pg_catalog.aclexplode(o.acl) AS x
+        WHERE d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
+          AND d.refobjid = $1
+          AND d.deptype = 'a'
+          AND d.dbid IN (0, (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database()))
+          AND $1 IN (x.grantee, x.grantor)$query$,
+        string_agg(format('
+            UNION ALL SELECT a.%I FROM pg_catalog.%I a WHERE d.classid = %s AND d.objsubid = 0 AND a.oid = d.objid',
+                          a.attname, c.relname,
+                          -- Who depends on large objects names the table of their pages.
+                          CASE c.relname WHEN 'pg_largeobject_metadata' THEN 'pg_catalog.pg_largeobject'::regclass::oid ELSE c.oid END),
+                   '' ORDER BY c.relname))
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'pg_catalog'::regnamespace
+      AND c.relkind = 'r'
+      AND a.atttypid = 'aclitem[]'::regtype
+      AND EXISTS (SELECT FROM pg_catalog.pg_attribute k WHERE k.attrelid = c.oid AND k.attname = 'oid');
+$function$;
+
+COMMENT ON FUNCTION unsecure.role_acl_query() IS
+    'The text of a query: the privileges on objects of the connected database and on shared objects that role $1 holds or gave, and '
+    'the whole acl that each is in.';
+
+REVOKE ALL ON FUNCTION unsecure.role_acl_query() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION unsecure.role_dependencies(_role_oid oid)
+RETURNS TABLE (database text, kind text, object text, dependency text, grantor text, grantee_oid oid)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+BEGIN
+    RETURN QUERY EXECUTE format($query$
+        WITH acl AS MATERIALIZED (%s),
+        entry AS (
+            SELECT d.dbid, d.classid, d.objid, d.objsubid,
+                   CASE d.deptype WHEN 'o' THEN 'owner' WHEN 'a' THEN 'privilege' WHEN 'r' THEN 'policy' WHEN 'i' THEN 'initial privilege'
+                                  ELSE format('dependency of type %%s', d.deptype) END AS dependency,
+                   NULL::oid AS grantor, CASE WHEN d.deptype IN ('a', 'i') THEN $1 END AS grantee
+            FROM pg_shdepend d
+            WHERE d.refclassid = 'pg_authid'::regclass
+              AND d.refobjid = $1
+              -- Those are told below, with who has the membership.
+              AND d.classid <> 'pg_auth_members'::regclass
+              AND NOT EXISTS (SELECT FROM acl x WHERE d.deptype = 'a' AND d.dbid IN (0, $2)
+                              AND (x.classid, x.objid, x.objsubid) = (d.classid, d.objid, d.objsubid))
+            UNION ALL
+            SELECT d.dbid, x.classid, x.objid, x.objsubid,
+                   CASE WHEN x.grantee = $1 THEN '' ELSE 'granted ' END
+                   || CASE WHEN x.classid = 'pg_default_acl'::regclass THEN 'default ' ELSE '' END || 'privilege ' || x.privilege_type
+                   || CASE WHEN x.is_grantable THEN ' with grant option' ELSE '' END
+                   || CASE WHEN x.grantee = $1 THEN '' WHEN x.grantee = 0 THEN ' to PUBLIC'
+                           ELSE coalesce(' to ' || quote_ident((SELECT r.rolname FROM pg_roles r WHERE r.oid = x.grantee)), '') END,
+                   x.grantor, x.grantee
+            FROM acl x
+            CROSS JOIN LATERAL (SELECT CASE WHEN EXISTS (
+                SELECT FROM pg_shdepend s
+                WHERE s.dbid = $2 AND s.classid = x.classid AND s.objid = x.objid AND s.objsubid = x.objsubid AND s.refobjid = $1)
+                THEN $2 ELSE 0::oid END AS dbid) AS d
+        )
+        SELECT b.datname::text,
+               CASE WHEN e.dbid IN (0, $2) THEN coalesce((pg_identify_object(e.classid, e.objid, e.objsubid)).type, c.relname::text) ELSE c.relname::text END,
+               CASE WHEN e.dbid IN (0, $2) THEN coalesce(pg_describe_object(e.classid, e.objid, e.objsubid), e.objid::text) ELSE e.objid::text END,
+               e.dependency, g.rolname::text, e.grantee
+        FROM entry e
+        JOIN pg_class c ON c.oid = e.classid
+        LEFT JOIN pg_database b ON b.oid = e.dbid
+        LEFT JOIN pg_roles g ON g.oid = e.grantor
+        UNION ALL
+        SELECT NULL, 'membership', format('role %%I', h.rolname), format('granted membership to %%I', m.rolname), g.rolname::text, a.member
+        FROM pg_auth_members a
+        JOIN pg_roles h ON h.oid = a.roleid
+        JOIN pg_roles m ON m.oid = a.member
+        JOIN pg_roles g ON g.oid = a.grantor
+        WHERE a.grantor = $1 AND a.member <> $1
+        ORDER BY 1 NULLS FIRST, 2, 3, 4, 5$query$, unsecure.role_acl_query())
+    USING _role_oid, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database());
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.role_dependencies(oid) IS
+    'auth.role_dependencies of an oid; grantee_oid: who holds the privilege or the membership.';
+
+REVOKE ALL ON FUNCTION unsecure.role_dependencies(oid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.role_dependencies(_role_name text)
+RETURNS TABLE (database text, kind text, object text, dependency text, grantor text)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_oid oid := (SELECT r.oid FROM pg_roles r WHERE r.rolname = _role_name);
+BEGIN
+    IF v_oid IS NULL THEN
+        RAISE EXCEPTION 'role % does not exist', coalesce(quote_ident(_role_name), 'NULL')
+            USING ERRCODE = 'RW019', HINT = 'pg_roles lists the roles.';
+    END IF;
+    RETURN QUERY
+    SELECT d.database, d.kind, d.object, d.dependency, d.grantor FROM unsecure.role_dependencies(v_oid) AS d;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.role_dependencies(text) IS
+    'All that keeps a role, managed or not, from being dropped, in all databases and without a limit. database: NULL for what all '
+    'databases share; kind: table, function, …; object: as PostgreSQL describes it (in other databases than the connected one: kind is the '
+    'catalog and object the oid, since names are only known there); dependency: owner, policy, privilege SELECT, default privilege SELECT, '
+    'initial privilege (of an extension), granted privilege SELECT to X, granted membership to X; grantor: who gave it, one row each. '
+    'RW019: no such role.';
+
+REVOKE ALL ON FUNCTION auth.role_dependencies(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.role_dependencies(text) TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/role/proof.sql
+-- +goose StatementBegin
+-- Whether somebody is out: what PostgreSQL and the identity room say, not what Rolewright meant to do.
+
+-- Like unsecure.find_person, and those whose role was deleted: there is no such role any more, but there may be sessions of it.
+CREATE OR REPLACE FUNCTION unsecure.find_leaver(
+    _username text,
+    OUT user_id          uuid,
+    OUT database_role_id uuid,
+    OUT role_name        text, -- in the registry
+    OUT role_oid         oid,  -- also of a deleted one
+    OUT actual_name      text, -- NULL: there is no such role
+    OUT state            text
+)
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_person record;
+    v_role   auth.database_role;
+BEGIN
+    BEGIN
+        v_person := unsecure.find_person(_username);
+        user_id  := v_person.user_id;
+        SELECT * INTO v_role FROM auth.database_role r WHERE r.database_role_id = v_person.database_role_id;
+    EXCEPTION
+        WHEN SQLSTATE 'RW011' OR SQLSTATE 'RW503' THEN
+            IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.role_name = _username AND r.state = 'deleted') THEN
+                RAISE;
+            END IF;
+    END;
+    IF v_role.database_role_id IS NULL THEN
+        SELECT * INTO v_role
+        FROM auth.database_role r
+        WHERE r.state = 'deleted'
+          AND (r.user_id = find_leaver.user_id OR find_leaver.user_id IS NULL AND r.role_name = _username)
+        ORDER BY r.state_changed_at DESC
+        LIMIT 1;
+    END IF;
+    user_id          := coalesce(user_id, v_role.user_id);
+    database_role_id := v_role.database_role_id;
+    role_name        := v_role.role_name;
+    state            := v_role.state;
+    role_oid         := CASE v_role.state WHEN 'deleted' THEN (v_role.recorded ->> 'role_oid')::oid ELSE v_role.role_oid END;
+    actual_name      := (SELECT r.rolname FROM pg_roles r WHERE r.oid = find_leaver.role_oid);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.find_leaver(text) IS
+    'unsecure.find_person that also finds whose role was deleted, and what the role is called now. RW011, RW512: as there.';
+
+REVOKE ALL ON FUNCTION unsecure.find_leaver(text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.leaver_proof(_username text)
+RETURNS TABLE (way text, object text, grantor text, detail text)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+    v_leaver record := unsecure.find_leaver(_username);
+BEGIN
+    -- Also rows of a role that is gone: a GRANT that met a DROP ROLE can leave one.
+    RETURN QUERY
+    SELECT 'membership', format('%s', coalesce(quote_ident(h.rolname), m.roleid::text)), coalesce(g.rolname::text, m.grantor::text),
+           concat_ws(', ', CASE WHEN m.admin_option THEN 'admin' END,
+                     -- PostgreSQL 16 and later.
+                     CASE WHEN (to_jsonb(m) ->> 'inherit_option')::boolean THEN 'inherit' END,
+                     CASE WHEN (to_jsonb(m) ->> 'set_option')::boolean THEN 'set' END)
+    FROM pg_auth_members m
+    LEFT JOIN pg_roles h ON h.oid = m.roleid
+    LEFT JOIN pg_roles g ON g.oid = m.grantor
+    WHERE m.member = v_leaver.role_oid
+    ORDER BY 2, 3;
+
+    RETURN QUERY
+    SELECT CASE WHEN d.dependency = 'owner' THEN 'ownership' ELSE 'privilege' END, d.object, d.grantor,
+           concat_ws(', ', nullif(d.dependency, 'owner'), d.kind, 'database ' || quote_ident(d.database))
+    FROM unsecure.role_dependencies(v_leaver.role_oid) AS d
+    WHERE d.dependency = 'owner'
+       OR d.grantee_oid = v_leaver.role_oid
+    ORDER BY 1, d.database NULLS FIRST, 2, 4, 3;
+
+    RETURN QUERY
+    SELECT 'session', format('pid %s', a.pid), NULL::text,
+           concat_ws(', ', 'database ' || quote_ident(a.datname), 'application ' || to_json(nullif(a.application_name, ''))::text,
+                     'since ' || a.backend_start)
+    FROM pg_stat_activity a
+    WHERE a.usesysid = v_leaver.role_oid
+    ORDER BY a.pid;
+
+    RETURN QUERY
+    SELECT 'credential', format('role %I', r.rolname), NULL::text,
+           CASE WHEN r.rolvaliduntil < 'infinity' THEN 'can log in until ' || r.rolvaliduntil ELSE 'can log in' END
+    FROM pg_roles r
+    WHERE r.oid = v_leaver.role_oid AND r.rolcanlogin AND coalesce(r.rolvaliduntil > statement_timestamp(), true);
+
+    RETURN QUERY
+    SELECT 'credential', c.object, NULL::text, c.detail
+    FROM auth.user_info u
+    CROSS JOIN LATERAL (
+        SELECT 'user ' || to_json(u.username)::text AS object, 'active' AS detail
+        UNION ALL
+        SELECT 'identity ' || to_json(i.provider_user_id)::text, 'active at provider ' || p.code
+        FROM auth.user_identity i
+        JOIN auth.provider p ON p.provider_id = i.provider_id
+        WHERE i.user_id = u.user_id AND i.is_active AND p.is_active
+    ) AS c
+    WHERE u.user_id = v_leaver.user_id AND u.is_active AND NOT u.is_locked
+    ORDER BY c.object DESC;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.leaver_proof(text) IS
+    'Every way in that a person still has, one row each; no rows: out. way: membership (one row per grantor), privilege (held directly, one row per '
+    'grantor; what PUBLIC has is not counted; default and initial privileges too), ownership, session (also of a role that was dropped), '
+    'credential (the role can log in, the application user is active, and then his active identities at active providers). Privileges '
+    'and ownership in other databases than the connected one are named by oid, without grantors. _username: a username, user_id, or the '
+    'name of a managed role, also of a deleted one. RW011: nobody of that name; RW512: two of that name.';
+
+REVOKE ALL ON FUNCTION auth.leaver_proof(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.leaver_proof(text) TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/role/delete.sql
+-- +goose StatementBegin
+-- Deleting a role, in steps that are committed one by one and can be taken up again after any of them failed: the person is put out
+-- (leave.sql); what depends on the role in this database is given away or dropped; the role gets a name that nobody knows; then it is dropped,
+-- and a tombstone stays.
+
+-- The one text that removes what depends on a role. It uses nothing but pg_catalog, so that it does the same in a database without
+-- Rolewright. Who runs it: a superuser, or somebody who may grant himself the roles that it takes.
+CREATE OR REPLACE FUNCTION auth.removal_script(
+    _role_name     text,
+    _reassign_to   text    DEFAULT NULL,
+    _drop_owned    boolean DEFAULT false,
+    _force         boolean DEFAULT false,
+    _reassign_code boolean DEFAULT false,
+    _rehearse      boolean DEFAULT false
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    -- The arguments are one literal and put in last, so that no name can be taken for anything else.
+    SELECT 'DO ' || quote_literal(replace(replace($script$
+DECLARE
+    v_acl_query   text := {acl_query};
+    v_arguments   jsonb := {arguments};
+    v_code_owner  text := 'rolewright_code_owner';
+    v_role_before text;
+    v_database    oid;
+    v_is_16       boolean;
+    v_is_super    boolean;
+    v_leaver      text;
+    v_oid         oid;
+    v_successor   text;
+    v_objects     text;
+    v_row         record;
+    v_item        record;
+    v_items       jsonb;
+    v_taken       oid[] := '{}';
+    v_before      jsonb;
+    v_undo        jsonb := '[]';
+    v_code        text[] := '{}';
+    v_schemas     text[] := '{}';
+    v_done        text[] := '{}';
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM set_config('client_min_messages', 'error', true); -- what was only warned of is found at the end
+    v_role_before := current_setting('role');
+    v_is_16       := current_setting('server_version_num')::integer >= 160000;
+    v_is_super    := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
+    v_database    := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+    v_leaver      := v_arguments ->> 'role_name';
+    v_successor   := v_arguments ->> 'reassign_to';
+    v_oid         := (SELECT r.oid FROM pg_roles r WHERE r.rolname = v_leaver);
+    IF v_oid IS NULL OR v_successor IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = v_successor) THEN
+        RAISE EXCEPTION 'role % does not exist', quote_ident(CASE WHEN v_oid IS NULL THEN v_leaver ELSE v_successor END)
+            USING ERRCODE = 'RW019', HINT = 'Nothing was changed.';
+    END IF;
+    v_before := (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'oid'), '[]') FROM pg_auth_members m
+                 WHERE m.member = (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user));
+
+    -- What others have because the leaver passed it on would go with it, without a word.
+    IF NOT (v_arguments ->> 'force')::boolean THEN
+        EXECUTE format($query$
+            WITH RECURSIVE object AS (
+                SELECT DISTINCT ON (q.classid, q.objid, q.objsubid) q.classid, q.objid, q.objsubid, q.acl FROM (%s) AS q
+            ), item AS (
+                SELECT o.classid, o.objid, o.objsubid, x.* FROM object o CROSS JOIN LATERAL aclexplode(o.acl) AS x
+            ), lost AS (
+                SELECT i.* FROM item i WHERE i.grantor = $1 AND i.grantee <> $1
+                UNION
+                SELECT i.*
+                FROM lost l
+                JOIN item i ON (i.classid, i.objid, i.objsubid, i.privilege_type, i.grantor)
+                             = (l.classid, l.objid, l.objsubid, l.privilege_type, l.grantee)
+                WHERE i.grantee <> $1
+                  AND NOT EXISTS (SELECT FROM item o WHERE (o.classid, o.objid, o.objsubid, o.privilege_type, o.grantee)
+                                                         = (l.classid, l.objid, l.objsubid, l.privilege_type, l.grantee)
+                                  AND o.is_grantable AND o.grantor <> l.grantor)
+            )
+            SELECT string_agg(format('%%s: %%s of %%s, granted by %%s', pg_describe_object(l.classid, l.objid, l.objsubid), l.privilege_type,
+                                     coalesce(quote_ident(e.rolname), 'PUBLIC'), quote_ident(g.rolname)), E'\n' ORDER BY l.classid, l.objid)
+            FROM lost l
+            LEFT JOIN pg_roles e ON e.oid = l.grantee
+            LEFT JOIN pg_roles g ON g.oid = l.grantor
+            WHERE NOT EXISTS (SELECT FROM item o WHERE (o.classid, o.objid, o.objsubid, o.privilege_type, o.grantee)
+                                                     = (l.classid, l.objid, l.objsubid, l.privilege_type, l.grantee)
+                              AND NOT EXISTS (SELECT FROM lost k WHERE (k.classid, k.objid, k.objsubid, k.privilege_type, k.grantee, k.grantor)
+                                                                     = (o.classid, o.objid, o.objsubid, o.privilege_type, o.grantee, o.grantor)))
+            $query$, v_acl_query)
+        INTO v_objects
+        USING v_oid;
+        IF v_objects IS NOT NULL THEN
+            RAISE EXCEPTION 'others would lose what role % granted to them', quote_ident(v_leaver)
+                USING ERRCODE = 'RW514',
+                      DETAIL  = v_objects,
+                      HINT    = 'Grant it to them by somebody who stays, or pass _force => true. Nothing was changed.';
+        END IF;
+    END IF;
+
+    -- The rights of the leaver and of the successor, until the end of this.
+    IF NOT v_is_super THEN
+        FOR v_row IN
+            SELECT r.oid, r.rolname
+            FROM pg_roles r
+            WHERE r.rolname IN (v_leaver, v_successor)
+              AND NOT (pg_has_role(r.oid, 'USAGE') AND pg_has_role(r.oid, CASE WHEN v_is_16 THEN 'SET' ELSE 'MEMBER' END))
+        LOOP
+            BEGIN
+                EXECUTE format('GRANT %I TO CURRENT_USER', v_row.rolname) || CASE WHEN v_is_16 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END;
+                v_taken := v_taken || v_row.oid;
+            EXCEPTION
+                WHEN insufficient_privilege THEN
+                    RAISE EXCEPTION 'role % cannot take the rights of role %', quote_ident(current_user), quote_ident(v_row.rolname)
+                        USING ERRCODE = 'RW514',
+                              DETAIL  = format('PostgreSQL: %s.', SQLERRM),
+                              HINT    = CASE WHEN (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_row.oid)
+                                             THEN 'As a superuser, CALL auth.delete_identity with the same arguments. Nothing was changed.'
+                                             ELSE format('As a superuser: GRANT %I TO %I WITH ADMIN OPTION; or CALL auth.delete_identity with '
+                                                         'the same arguments. Nothing was changed.', v_row.rolname, current_user) END;
+            END;
+        END LOOP;
+    END IF;
+
+    -- Memberships that the leaver gave stay, given by who runs this.
+    FOR v_row IN
+        SELECT h.rolname AS group_name, m.rolname AS member_name, h.rolsuper,
+               a.admin_option OR coalesce(o.admin_option, false) AS admin_option,
+               coalesce((to_jsonb(a) ->> 'inherit_option')::boolean OR coalesce((to_jsonb(o) ->> 'inherit_option')::boolean, false), true) AS inherit_option,
+               coalesce((to_jsonb(a) ->> 'set_option')::boolean OR coalesce((to_jsonb(o) ->> 'set_option')::boolean, false), true) AS set_option
+        FROM pg_auth_members a
+        JOIN pg_roles h ON h.oid = a.roleid
+        JOIN pg_roles m ON m.oid = a.member
+        LEFT JOIN pg_auth_members o ON v_is_16 AND o.roleid = a.roleid AND o.member = a.member
+            AND o.grantor = CASE WHEN v_is_super THEN 10 ELSE (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user) END
+        WHERE a.grantor = v_oid AND a.member <> v_oid
+        ORDER BY a.admin_option DESC, 1, 2
+    LOOP
+        BEGIN
+            IF v_is_16 THEN
+                EXECUTE format('GRANT %I TO %I WITH ADMIN %s, INHERIT %s, SET %s', v_row.group_name, v_row.member_name,
+                               v_row.admin_option::text, v_row.inherit_option::text, v_row.set_option::text)
+                        || CASE WHEN v_is_super THEN '' ELSE ' GRANTED BY CURRENT_USER' END;
+            ELSE
+                EXECUTE format('REVOKE %I FROM %I', v_row.group_name, v_row.member_name);
+                EXECUTE format('GRANT %I TO %I', v_row.group_name, v_row.member_name)
+                        || CASE WHEN v_row.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END;
+            END IF;
+        EXCEPTION
+            WHEN insufficient_privilege THEN
+                RAISE EXCEPTION 'role % cannot take over what role % granted', quote_ident(current_user), quote_ident(v_leaver)
+                    USING ERRCODE = 'RW514',
+                          DETAIL  = format('Membership of %I in %I: %s.', v_row.member_name, v_row.group_name, SQLERRM),
+                          HINT    = format('As a superuser: GRANT %I TO %I WITH ADMIN OPTION; or CALL auth.delete_identity with '
+                                           'the same arguments. Nothing was changed.', v_row.group_name, current_user);
+        END;
+        v_done := v_done || format('GRANT %I TO %I', v_row.group_name, v_row.member_name);
+    END LOOP;
+    IF v_is_16 THEN
+        FOR v_row IN
+            SELECT h.rolname AS group_name, m.rolname AS member_name
+            FROM pg_auth_members a
+            JOIN pg_roles h ON h.oid = a.roleid
+            JOIN pg_roles m ON m.oid = a.member
+            WHERE a.grantor = v_oid
+        LOOP
+            v_done := v_done || format('REVOKE %I FROM %I GRANTED BY %I', v_row.group_name, v_row.member_name, v_leaver);
+            EXECUTE v_done[cardinality(v_done)];
+        END LOOP;
+    END IF;
+
+    -- Code would run with the successor's rights, or make the successor run it: it goes to who has none.
+    IF v_successor IS NOT NULL AND NOT (v_arguments ->> 'reassign_code')::boolean THEN
+        WITH RECURSIVE code (classid, objid) AS (
+            SELECT 'pg_proc'::regclass::oid, p.oid FROM pg_proc p WHERE p.proowner = v_oid
+            UNION
+            SELECT n.classid, n.objid
+            FROM code c
+            CROSS JOIN LATERAL (
+                SELECT d.classid, d.objid FROM pg_depend d WHERE d.refclassid = c.classid AND d.refobjid = c.objid
+                UNION ALL
+                SELECT 'pg_type'::regclass, k.contypid
+                FROM pg_constraint k
+                WHERE c.classid = 'pg_constraint'::regclass AND k.oid = c.objid AND k.contypid <> 0
+            ) AS n
+            -- Not beyond tables: who refers to one is not its code.
+            WHERE c.classid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass,
+                                'pg_type'::regclass, 'pg_constraint'::regclass)
+        ), carrier (relid) AS (
+            SELECT r.ev_class FROM pg_rewrite r
+            UNION SELECT t.tgrelid FROM pg_trigger t WHERE NOT t.tgisinternal
+            UNION SELECT p.polrelid FROM pg_policy p
+            UNION SELECT i.indrelid FROM pg_index i
+                  WHERE (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
+                    -- What PostgreSQL itself brings is no dependency.
+                    AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+                                AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass))
+            UNION SELECT coalesce(i.indrelid, s.stxrelid, d.adrelid, k.conrelid, c.objid)
+                  FROM code c
+                  LEFT JOIN pg_index i ON c.classid = 'pg_class'::regclass AND i.indexrelid = c.objid
+                  LEFT JOIN pg_statistic_ext s ON c.classid = 'pg_statistic_ext'::regclass AND s.oid = c.objid
+                  LEFT JOIN pg_attrdef d ON c.classid = 'pg_attrdef'::regclass AND d.oid = c.objid
+                  LEFT JOIN pg_constraint k ON c.classid = 'pg_constraint'::regclass AND k.oid = c.objid
+                  WHERE c.classid IN ('pg_class'::regclass, 'pg_statistic_ext'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass)
+        ), moved AS (
+            SELECT format('ALTER ROUTINE %s OWNER TO %I', p.oid::regprocedure, v_code_owner) AS statement, p.pronamespace AS schema_oid
+            FROM pg_proc p
+            WHERE p.proowner = v_oid
+            UNION ALL
+            SELECT format('ALTER %s %s OWNER TO %I',
+                          CASE t.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END,
+                          t.oid::regclass, v_code_owner), t.relnamespace
+            FROM pg_class t
+            WHERE t.relowner = v_oid AND t.relkind IN ('r', 'p', 'f', 'v', 'm')
+              AND (t.relkind IN ('v', 'm') OR t.oid IN (SELECT c.relid FROM carrier c))
+        )
+        SELECT coalesce(array_agg(m.statement ORDER BY m.statement), '{}'), coalesce(array_agg(DISTINCT n.nspname::text), '{}')
+        INTO v_code, v_schemas
+        FROM moved m
+        JOIN pg_namespace n ON n.oid = m.schema_oid;
+    END IF;
+
+    IF v_code <> '{}' AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = v_code_owner) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', v_code_owner);
+        EXECUTE format('COMMENT ON ROLE %I IS %L', v_code_owner,
+                       'Rolewright: owns the functions, views and other code of deleted roles. It has no rights, and must not get any.');
+        IF v_is_super AND v_is_16 AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = v_arguments ->> 'rolewright_owner') THEN
+            EXECUTE format('GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', v_code_owner, v_arguments ->> 'rolewright_owner');
+        END IF;
+        v_done := v_done || format('CREATE ROLE %I NOLOGIN', v_code_owner);
+    END IF;
+    IF v_code <> '{}' AND EXISTS (
+        SELECT
+        FROM pg_roles r
+        WHERE r.rolname = v_code_owner
+          AND (r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls
+               OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)))
+    THEN
+        RAISE EXCEPTION 'role % is not powerless', quote_ident(v_code_owner)
+            USING ERRCODE = 'RW514',
+                  DETAIL  = format('It would own: %s.', array_to_string(v_code, '; ')),
+                  HINT    = 'Take its attributes and memberships away. Nothing was changed.';
+    END IF;
+    IF v_code <> '{}' AND NOT v_is_super THEN
+        SELECT r.oid, r.rolname INTO v_row FROM pg_roles r WHERE r.rolname = v_code_owner;
+        IF NOT (pg_has_role(v_row.oid, 'USAGE') AND pg_has_role(v_row.oid, CASE WHEN v_is_16 THEN 'SET' ELSE 'MEMBER' END)) THEN
+            BEGIN
+                EXECUTE format('GRANT %I TO CURRENT_USER', v_code_owner) || CASE WHEN v_is_16 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END;
+                v_taken := v_taken || v_row.oid;
+            EXCEPTION
+                WHEN insufficient_privilege THEN
+                    RAISE EXCEPTION 'role % cannot take the rights of role %', quote_ident(current_user), quote_ident(v_code_owner)
+                        USING ERRCODE = 'RW514',
+                              DETAIL  = format('PostgreSQL: %s.', SQLERRM),
+                              HINT    = format('As a superuser: GRANT %I TO %I WITH ADMIN OPTION. Nothing was changed.', v_code_owner, current_user);
+            END;
+        END IF;
+    END IF;
+
+    -- PostgreSQL wants a new owner to have CREATE on the schema, unless a superuser says so.
+    IF v_successor IS NOT NULL AND NOT v_is_super THEN
+        FOR v_row IN
+            SELECT n.nspname, n.nspowner, r.rolname, r.oid, n.oid AS schema_oid
+            FROM (
+                SELECT s AS nspname, v_code_owner AS rolname FROM unnest(v_schemas) AS s
+                UNION
+                SELECT (pg_identify_object_as_address(d.classid, d.objid, 0)).object_names[1], v_successor
+                FROM pg_shdepend d
+                WHERE d.dbid = v_database AND d.refclassid = 'pg_authid'::regclass AND d.refobjid = v_oid AND d.deptype = 'o'
+                  AND (d.classid = 'pg_proc'::regclass AND (v_arguments ->> 'reassign_code')::boolean
+                       OR d.classid IN ('pg_collation'::regclass, 'pg_conversion'::regclass, 'pg_operator'::regclass, 'pg_statistic_ext'::regclass,
+                                        'pg_ts_config'::regclass, 'pg_ts_dict'::regclass))
+                UNION
+                SELECT n.nspname, v_successor FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace WHERE o.opcowner = v_oid
+                UNION
+                SELECT n.nspname, v_successor FROM pg_opfamily o JOIN pg_namespace n ON n.oid = o.opfnamespace WHERE o.opfowner = v_oid
+            ) AS w
+            JOIN pg_namespace n ON n.nspname = w.nspname
+            JOIN pg_roles r ON r.rolname = w.rolname
+            WHERE NOT has_schema_privilege(r.oid, n.oid, 'CREATE')
+            ORDER BY 1, 2
+        LOOP
+            BEGIN
+                EXECUTE format('GRANT CREATE ON SCHEMA %I TO %I', v_row.nspname, v_row.rolname);
+                IF NOT has_schema_privilege(v_row.oid, v_row.schema_oid, 'CREATE') AND NOT pg_has_role(v_row.nspowner, 'USAGE') THEN
+                    RAISE insufficient_privilege; -- it was only warned of
+                END IF;
+            EXCEPTION
+                WHEN insufficient_privilege THEN
+                    BEGIN
+                        EXECUTE format('GRANT %I TO CURRENT_USER', (SELECT o.rolname FROM pg_roles o WHERE o.oid = v_row.nspowner))
+                                || CASE WHEN v_is_16 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END;
+                        EXECUTE format('GRANT CREATE ON SCHEMA %I TO %I', v_row.nspname, v_row.rolname);
+                        v_taken := v_taken || v_row.nspowner;
+                    EXCEPTION
+                        WHEN insufficient_privilege OR invalid_grant_operation THEN NULL; -- refused below
+                    END;
+            END;
+            IF NOT has_schema_privilege(v_row.oid, v_row.schema_oid, 'CREATE') THEN
+                RAISE EXCEPTION 'role % cannot own anything in schema %', quote_ident(v_row.rolname), quote_ident(v_row.nspname)
+                    USING ERRCODE = 'RW514',
+                          DETAIL  = format('It needs CREATE on the schema, and %I has no right to give it that for a moment.', current_user),
+                          HINT    = format('As a superuser: CALL auth.delete_identity with the same arguments; or GRANT CREATE ON SCHEMA %I TO %I. '
+                                           'Nothing was changed.', v_row.nspname, v_row.rolname);
+            END IF;
+            v_undo := v_undo || jsonb_build_array(jsonb_build_array(v_row.nspname, v_row.rolname));
+        END LOOP;
+    END IF;
+
+    FOREACH v_objects IN ARRAY v_code LOOP
+        EXECUTE v_objects;
+        v_done := v_done || v_objects;
+    END LOOP;
+    IF v_successor IS NOT NULL THEN
+        v_done := v_done || format('REASSIGN OWNED BY %I TO %I', v_leaver, v_successor);
+        EXECUTE v_done[cardinality(v_done)];
+    END IF;
+    FOR v_row IN SELECT u ->> 0 AS schema_name, u ->> 1 AS role_name FROM jsonb_array_elements(v_undo) AS u LOOP
+        EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM %I', v_row.schema_name, v_row.role_name);
+        IF has_schema_privilege(v_row.role_name, quote_ident(v_row.schema_name)::regnamespace, 'CREATE') THEN
+            RAISE EXCEPTION 'role % would keep CREATE on schema %', quote_ident(v_row.role_name), quote_ident(v_row.schema_name)
+                USING ERRCODE = 'RW507', HINT = 'As a superuser, CALL auth.delete_identity with the same arguments. Nothing was changed.';
+        END IF;
+    END LOOP;
+    IF v_successor IS NOT NULL OR (v_arguments ->> 'drop_owned')::boolean THEN
+        v_done := v_done || (format('DROP OWNED BY %I', v_leaver) || CASE WHEN (v_arguments ->> 'force')::boolean THEN ' CASCADE' ELSE '' END);
+        EXECUTE v_done[cardinality(v_done)];
+
+        -- DROP OWNED revokes as the owner of the object, or with somebody's right to grant: what others granted, it leaves. They themselves
+        -- revoke it, or whoever has the rights of them alone.
+        EXECUTE format($query$
+            SELECT jsonb_agg(to_jsonb(i) ORDER BY i.privilege_type NULLS LAST, i.classid, i.objid, i.objsubid)
+            FROM (
+                SELECT q.classid, q.objid, q.objsubid, q.privilege_type, g.rolname AS grantor
+                FROM (%s) AS q
+                JOIN pg_roles g ON g.oid = q.grantor
+                WHERE q.grantee = $1 AND q.grantor <> $1 AND q.classid <> 'pg_default_acl'::regclass
+                UNION ALL
+                -- Policies, of which DROP OWNED takes the role for the table's owner only.
+                SELECT d.classid, d.objid, 0, NULL, g.rolname
+                FROM pg_shdepend d
+                JOIN pg_policy p ON p.oid = d.objid
+                JOIN pg_class c ON c.oid = p.polrelid
+                JOIN pg_roles g ON g.oid = c.relowner
+                WHERE d.classid = 'pg_policy'::regclass AND d.dbid = $2 AND d.refclassid = 'pg_authid'::regclass AND d.refobjid = $1
+            ) AS i$query$, v_acl_query)
+        INTO v_items
+        USING v_oid, v_database;
+    END IF;
+
+    FOR v_item IN
+        SELECT i.n, i.classid, i.objid, i.objsubid, i.privilege_type, i.grantor, i.classid IS NULL AS is_end
+        FROM jsonb_to_recordset('[{"n": 0}]' || coalesce(v_items, '[]') || '[{"n": 2}]')
+            AS i (n integer, classid oid, objid oid, objsubid integer, privilege_type text, grantor text)
+        ORDER BY coalesce(i.n, 1), i.privilege_type NULLS LAST, i.classid, i.objid, i.objsubid
+    LOOP
+        -- First of all, and after each: nobody has more memberships than before.
+        FOR v_row IN
+            SELECT h.rolname AS group_name, g.rolname AS grantor_name, b.admin_option, b.inherit_option, b.set_option, b.roleid IS NOT NULL AS is_known
+            FROM pg_auth_members m
+            JOIN pg_roles h ON h.oid = m.roleid
+            LEFT JOIN pg_roles g ON g.oid = m.grantor
+            LEFT JOIN jsonb_to_recordset(v_before) AS b (roleid oid, grantor oid, admin_option boolean, inherit_option boolean, set_option boolean)
+                ON b.roleid = m.roleid AND b.grantor = m.grantor
+            WHERE m.member = (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)
+              AND m.roleid = ANY (v_taken)
+              AND NOT v_before @> jsonb_build_array(to_jsonb(m) - 'oid')
+        LOOP
+            EXECUTE CASE
+                WHEN v_row.is_known THEN format('GRANT %I TO CURRENT_USER WITH ADMIN %s, INHERIT %s, SET %s GRANTED BY %I', v_row.group_name,
+                                                v_row.admin_option::text, v_row.inherit_option::text, v_row.set_option::text, v_row.grantor_name)
+                ELSE format('REVOKE %I FROM CURRENT_USER', v_row.group_name)
+                     || CASE WHEN v_is_16 THEN format(' GRANTED BY %I', v_row.grantor_name) ELSE '' END
+            END;
+        END LOOP;
+        CONTINUE WHEN v_item.is_end;
+
+        v_objects := CASE
+            WHEN v_item.privilege_type IS NULL THEN format('DROP OWNED BY %I', v_leaver)
+            ELSE format('REVOKE %s', v_item.privilege_type)
+                 || CASE WHEN v_item.objsubid <> 0
+                         THEN format(' (%I)', (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = v_item.objid AND a.attnum = v_item.objsubid))
+                         ELSE '' END
+                 || CASE v_item.classid
+                         WHEN 'pg_class'::regclass THEN
+                             CASE (SELECT c.relkind FROM pg_class c WHERE c.oid = v_item.objid) WHEN 'S' THEN ' ON SEQUENCE ' ELSE ' ON TABLE ' END
+                             || v_item.objid::regclass
+                         WHEN 'pg_proc'::regclass THEN ' ON ROUTINE ' || v_item.objid::regprocedure
+                         WHEN 'pg_type'::regclass THEN ' ON TYPE ' || v_item.objid::regtype
+                         WHEN 'pg_largeobject'::regclass THEN ' ON LARGE OBJECT ' || v_item.objid
+                         ELSE CASE v_item.classid
+                                  WHEN 'pg_namespace'::regclass THEN ' ON SCHEMA '
+                                  WHEN 'pg_database'::regclass THEN ' ON DATABASE '
+                                  WHEN 'pg_language'::regclass THEN ' ON LANGUAGE '
+                                  WHEN 'pg_foreign_server'::regclass THEN ' ON FOREIGN SERVER '
+                                  WHEN 'pg_foreign_data_wrapper'::regclass THEN ' ON FOREIGN DATA WRAPPER '
+                                  WHEN 'pg_tablespace'::regclass THEN ' ON TABLESPACE '
+                                  ELSE ' ON PARAMETER ' END
+                              || (pg_identify_object(v_item.classid, v_item.objid, 0)).identity
+                    END
+                 || format(' FROM %I CASCADE', v_leaver)
+        END;
+        BEGIN
+            IF NOT v_is_super THEN
+                FOR v_row IN
+                    SELECT r.oid, r.rolname
+                    FROM pg_roles r
+                    WHERE r.rolname IN (v_item.grantor, CASE WHEN v_item.privilege_type IS NULL THEN v_leaver END)
+                      AND NOT (pg_has_role(r.oid, 'USAGE') AND pg_has_role(r.oid, CASE WHEN v_is_16 THEN 'SET' ELSE 'MEMBER' END))
+                LOOP
+                    EXECUTE format('GRANT %I TO CURRENT_USER', v_row.rolname) || CASE WHEN v_is_16 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END;
+                    v_taken := v_taken || v_row.oid;
+                END LOOP;
+            END IF;
+            BEGIN
+                IF v_item.privilege_type IS NOT NULL THEN
+                    PERFORM set_config('role', v_item.grantor, true);
+                END IF;
+                EXECUTE v_objects;
+                PERFORM set_config('role', v_role_before, true);
+            EXCEPTION
+                -- Functions with somebody else's rights cannot SET ROLE.
+                WHEN insufficient_privilege THEN EXECUTE v_objects;
+            END;
+            v_done := v_done || v_objects;
+        EXCEPTION
+            WHEN insufficient_privilege OR invalid_grant_operation THEN NULL; -- it is found to be left
+        END;
+    END LOOP;
+    IF EXISTS (
+        SELECT
+        FROM pg_auth_members m
+        WHERE m.member = (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)
+          AND m.roleid = ANY (v_taken)
+          AND NOT v_before @> jsonb_build_array(to_jsonb(m) - 'oid'))
+    THEN
+        RAISE EXCEPTION 'role % would keep a membership that it took for this', quote_ident(current_user)
+            USING ERRCODE = 'RW507', HINT = 'Nothing was changed.';
+    END IF;
+
+    EXECUTE format($query$
+        SELECT string_agg(format('%%s: %%s%%s', coalesce(pg_describe_object(d.classid, d.objid, d.objsubid), d.objid::text),
+                                 CASE d.deptype WHEN 'o' THEN 'owner' WHEN 'a' THEN 'privilege' WHEN 'r' THEN 'policy'
+                                                WHEN 'i' THEN 'initial privilege' ELSE d.deptype::text END,
+                                 (SELECT ' ' || string_agg(DISTINCT format('%%s granted by %%I', q.privilege_type, g.rolname), ', ')
+                                  FROM (%s) AS q
+                                  JOIN pg_roles g ON g.oid = q.grantor
+                                  WHERE (q.classid, q.objid, q.objsubid) = (d.classid, d.objid, d.objsubid))), E'\n' ORDER BY d.classid, d.objid)
+        FROM pg_shdepend d
+        WHERE d.refclassid = 'pg_authid'::regclass
+          AND d.refobjid = $1
+          AND (d.dbid IN (0, $2)) $query$, v_acl_query)
+    INTO v_objects
+    USING v_oid, v_database;
+    IF v_objects IS NOT NULL THEN
+        RAISE EXCEPTION 'role % has what % cannot take from it', quote_ident(v_leaver), quote_ident(current_user)
+            USING ERRCODE = 'RW514',
+                  DETAIL  = v_objects,
+                  HINT    = CASE WHEN v_is_super THEN 'As each grantor: REVOKE it FROM ' || quote_ident(v_leaver) || '. Nothing was changed.'
+                                 ELSE 'As a superuser, CALL auth.delete_identity with the same arguments, or REVOKE it as each grantor. '
+                                      'Nothing was changed.' END;
+    END IF;
+
+    IF (v_arguments ->> 'rehearse')::boolean THEN
+        RAISE EXCEPTION 'rehearsed' USING ERRCODE = 'RW599', DETAIL = to_jsonb(v_done)::text;
+    END IF;
+    PERFORM set_config('rolewright.removal', to_jsonb(v_done)::text, true);
+END;
+$script$,
+        '{acl_query}', quote_literal(unsecure.role_acl_query())),
+        '{arguments}', quote_literal(jsonb_build_object(
+            'role_name', _role_name,
+            'reassign_to', _reassign_to,
+            'drop_owned', coalesce(_drop_owned, false),
+            'force', coalesce(_force, false),
+            'reassign_code', coalesce(_reassign_code, false),
+            'rehearse', coalesce(_rehearse, false),
+            'rolewright_owner', (SELECT r.rolname FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner()))::text)));
+$function$;
+
+COMMENT ON FUNCTION auth.removal_script(text, text, boolean, boolean, boolean, boolean) IS
+    'A DO statement, of this version of PostgreSQL, that removes in one step what keeps a role from being dropped, in the database that it runs in, also one without '
+    'Rolewright, by a superuser or by a role that may grant itself the others: memberships that the role gave are given anew; with '
+    '_reassign_to its objects go to that role, and code to rolewright_code_owner unless _reassign_code; else with _drop_owned they are '
+    'dropped (with _force: and what depends on them); what was granted to it is revoked, whoever granted it. RW514: others would lose privileges '
+    '(unless _force), or something is left; RW019: no such role. _rehearse: undoes it all, and ends in an error RW599 with the statements as '
+    'DETAIL (a JSON array); else they are in the setting rolewright.removal until the end of the transaction.';
+
+REVOKE ALL ON FUNCTION auth.removal_script(text, text, boolean, boolean, boolean, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.removal_script(text, text, boolean, boolean, boolean, boolean) TO rolewright_operator;
+
+CREATE OR REPLACE FUNCTION unsecure.dependency_list(_role_oid oid, _elsewhere boolean DEFAULT false)
+RETURNS text
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT string_agg(concat(d.database || ': ', d.kind || ' ' || nullif(d.database, current_database()) || ' ', d.object, ': ', d.dependency,
+                             ', granted by ' || quote_ident(d.grantor)), E'\n')
+    FROM unsecure.role_dependencies(_role_oid) AS d
+    WHERE d.kind <> 'membership'
+      AND (NOT _elsewhere OR d.database <> current_database());
+$function$;
+
+COMMENT ON FUNCTION unsecure.dependency_list(oid, boolean) IS
+    'What keeps a role from being dropped, a line each (_elsewhere: in other databases); NULL: nothing. Not the memberships that it gave: those are given anew.';
+
+CREATE OR REPLACE FUNCTION unsecure.require_no_dependencies(
+    _role_oid  oid,
+    _elsewhere boolean
+)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_list text := unsecure.dependency_list(_role_oid, _elsewhere);
+BEGIN
+    IF v_list IS NOT NULL THEN
+        RAISE EXCEPTION 'role % cannot be dropped: % objects depend on it%',
+                (SELECT quote_ident(r.rolname) FROM pg_roles r WHERE r.oid = _role_oid),
+                (SELECT count(*) FROM regexp_split_to_table(v_list, E'\n')),
+                CASE WHEN _elsewhere THEN ' in other databases' ELSE '' END
+            USING ERRCODE = 'RW514',
+                  DETAIL  = v_list,
+                  HINT    = CASE WHEN _elsewhere
+                                 THEN format('Objects are removed in the database that they are in: "rolewright delete" goes through all of them (%s); or '
+                                             'connect to each and run what auth.removal_script returns.',
+                                             (SELECT string_agg(DISTINCT quote_ident(d.database), ', ')
+                                              FROM unsecure.role_dependencies(_role_oid) AS d WHERE d.database <> current_database()))
+                                 ELSE 'Pass _reassign_to => ''somebody'' to give them away, or _drop_owned => true to drop them.' END;
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_no_dependencies(oid, boolean) IS 'RW514 with the full list of what depends on a role.';
+
+CREATE OR REPLACE FUNCTION unsecure.require_deletable(
+    _username text,
+    OUT role_name   text,
+    OUT role_oid    oid,
+    OUT actual_name text,
+    OUT state       text,
+    OUT user_id     uuid,
+    OUT database_role_id uuid
+)
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_leaver record := unsecure.find_leaver(_username);
+BEGIN
+    role_name        := v_leaver.role_name;
+    role_oid         := v_leaver.role_oid;
+    actual_name      := v_leaver.actual_name;
+    state            := v_leaver.state;
+    user_id          := v_leaver.user_id;
+    database_role_id := v_leaver.database_role_id;
+    IF role_name IS NULL OR state = 'deleted' THEN
+        RETURN;
+    END IF;
+    PERFORM unsecure.require_touchable(role_name);
+    PERFORM unsecure.require_touchable(coalesce(actual_name, role_name));
+    -- It has the other name after a deletion that did not come to its end.
+    IF coalesce(actual_name <> unsecure.doomed_role_name(role_oid), true) THEN
+        PERFORM unsecure.require_managed_role(role_name, 'login');
+        IF actual_name <> role_name THEN
+            RAISE EXCEPTION 'somebody renamed role % to %', quote_ident(role_name), quote_ident(actual_name)
+                USING ERRCODE = 'RW019', HINT = 'Rename it back, or let it go with auth.release_role. Nothing was changed.';
+        END IF;
+    END IF;
+    PERFORM unsecure.require_not_last_administrator(role_oid);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_deletable(text) IS
+    'Whose role is to be deleted; state deleted: it is, and nothing was checked. RW011, RW512: as unsecure.find_person; RW019: not managed, '
+    'or renamed; RW503: not for Rolewright; RW515: the last administrator.';
+
+CREATE OR REPLACE FUNCTION unsecure.require_successor(
+    _role_name     text,
+    _reassign_to   text,
+    _reassign_code boolean
+)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_successor pg_roles;
+BEGIN
+    IF _reassign_to IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT * INTO v_successor FROM pg_roles r WHERE r.rolname = _reassign_to;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'role % does not exist', quote_ident(_reassign_to)
+            USING ERRCODE = 'RW019', DETAIL = 'It was to own what the deleted role owns.', HINT = 'Nothing was changed.';
+    ELSIF _reassign_to = _role_name OR starts_with(_reassign_to, 'pg_') THEN
+        RAISE EXCEPTION 'role % cannot own what role % owns', quote_ident(_reassign_to), quote_ident(_role_name)
+            USING ERRCODE = 'RW503',
+                  DETAIL  = CASE WHEN _reassign_to = _role_name THEN 'It is the role that is deleted.'
+                                 ELSE 'It is one of PostgreSQL''s predefined roles.' END,
+                  HINT    = 'Name another role. Nothing was changed.';
+    ELSIF coalesce(_reassign_code, false) AND unsecure.is_elevated(v_successor.oid) THEN
+        -- The leaver's functions would run with rights that the leaver did not have.
+        PERFORM unsecure.require_administrator(format('give code to the elevated role %I', _reassign_to));
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_successor(text, text, boolean) IS
+    'RW019: there is no such role; RW503: it cannot be that one; RW513: only an administrator gives code to an elevated role.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.dependency_list(oid, boolean),
+    unsecure.require_no_dependencies(oid, boolean),
+    unsecure.require_deletable(text),
+    unsecure.require_successor(text, text, boolean)
+FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.require_deletable(
+    _username      text,
+    _reason        text,
+    _reassign_to   text    DEFAULT NULL,
+    _drop_owned    boolean DEFAULT false,
+    _reassign_code boolean DEFAULT false
+)
+RETURNS jsonb
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_leaver record := unsecure.require_deletable(_username);
+BEGIN
+    IF v_leaver.state IS DISTINCT FROM 'deleted' THEN
+        PERFORM unsecure.require_reason(_reason);
+        PERFORM unsecure.require_successor(v_leaver.role_name, _reassign_to, _reassign_code);
+        IF v_leaver.actual_name IS NOT NULL THEN
+            IF _reassign_to IS NULL AND NOT coalesce(_drop_owned, false) THEN
+                PERFORM unsecure.require_no_dependencies(v_leaver.role_oid, false);
+            END IF;
+            PERFORM unsecure.require_no_dependencies(v_leaver.role_oid, true);
+        END IF;
+    END IF;
+    RETURN jsonb_build_object(
+        'role_name', v_leaver.role_name, 'role_oid', v_leaver.role_oid, 'state', v_leaver.state,
+        'exists', v_leaver.actual_name IS NOT NULL,
+        'is_doomed', coalesce(v_leaver.actual_name = unsecure.doomed_role_name(v_leaver.role_oid), false),
+        'is_out', v_leaver.state = 'disabled' AND NOT EXISTS (
+            SELECT FROM auth.leaver_proof(_username) AS p WHERE p.way IN ('membership', 'session', 'credential')));
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.require_deletable(text, text, text, boolean, boolean) IS
+    'The refusals of auth.delete_identity, before it changes anything, and what it starts from: role_name (null: the user has none), role_oid, '
+    'state, exists, is_doomed, is_out.';
+
+CREATE OR REPLACE FUNCTION auth.begin_object_removal(
+    _username      text,
+    _reassign_to   text    DEFAULT NULL,
+    _drop_owned    boolean DEFAULT false,
+    _force         boolean DEFAULT false,
+    _reassign_code boolean DEFAULT false,
+    _rehearse      boolean DEFAULT false
+)
+RETURNS text
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_leaver record := unsecure.require_deletable(_username);
+BEGIN
+    PERFORM unsecure.lock_person(v_leaver.user_id);
+    v_leaver := unsecure.require_deletable(_username);
+    IF v_leaver.actual_name IS NULL THEN
+        RETURN 'DO ''BEGIN END''';
+    END IF;
+    PERFORM unsecure.require_successor(v_leaver.role_name, _reassign_to, _reassign_code);
+    IF _reassign_to IS NULL AND NOT coalesce(_drop_owned, false) THEN
+        PERFORM unsecure.require_no_dependencies(v_leaver.role_oid, false);
+    END IF;
+    IF NOT _rehearse THEN
+        IF v_leaver.state NOT IN ('disabled', 'suspended') THEN
+            RAISE EXCEPTION 'role % is active', quote_ident(v_leaver.role_name)
+                USING ERRCODE = 'RW511', HINT = 'auth.deprovision_identity comes first. Nothing was changed.';
+        END IF;
+        -- Whatever else somebody grants it, nobody manages the role that is to have no rights.
+        INSERT INTO auth.protected_role (role_name)
+        SELECT 'rolewright_code_owner' WHERE _reassign_to IS NOT NULL AND NOT coalesce(_reassign_code, false)
+        ON CONFLICT DO NOTHING;
+        INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id, before, after)
+        SELECT 'role.emptied', v_leaver.user_id, 'role', v_leaver.database_role_id,
+               jsonb_build_object('database', current_database(), 'dependencies', l.list),
+               jsonb_build_object('role_name', v_leaver.role_name, 'reassign_to', _reassign_to, 'drop_owned', _drop_owned, 'force', _force,
+                                  'reassign_code', _reassign_code)
+        FROM (SELECT unsecure.dependency_list(v_leaver.role_oid) AS list) AS l
+        WHERE l.list IS NOT NULL;
+    END IF;
+    RETURN auth.removal_script(v_leaver.actual_name, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.begin_object_removal(text, text, boolean, boolean, boolean, boolean) IS
+    'For a caller with rights of his own: checks and locks, writes the audit row, and returns the statement that he executes in the same '
+    'transaction (auth.removal_script). RW511: the role is active (unless _rehearse); others as auth.delete_identity.';
+
+CREATE OR REPLACE FUNCTION auth.remove_role_objects(
+    _username      text,
+    _reassign_to   text    DEFAULT NULL,
+    _drop_owned    boolean DEFAULT false,
+    _force         boolean DEFAULT false,
+    _reassign_code boolean DEFAULT false,
+    _rehearse      boolean DEFAULT false
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    EXECUTE auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.remove_role_objects(text, text, boolean, boolean, boolean, boolean) IS
+    'Removes what keeps a person''s role from being dropped, in this database, with the rights of Rolewright''s owner. Arguments and '
+    'errors: auth.removal_script, auth.delete_identity; RW511: the role is active.';
+
+REVOKE ALL ON FUNCTION
+    auth.require_deletable(text, text, text, boolean, boolean),
+    auth.begin_object_removal(text, text, boolean, boolean, boolean, boolean),
+    auth.remove_role_objects(text, text, boolean, boolean, boolean, boolean)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    auth.require_deletable(text, text, text, boolean, boolean),
+    auth.begin_object_removal(text, text, boolean, boolean, boolean, boolean),
+    auth.remove_role_objects(text, text, boolean, boolean, boolean, boolean)
+TO rolewright_operator;
+
+-- Does it all and takes it back: what PostgreSQL would refuse is refused before anything is changed. Invoker: a superuser, and Rolewright's owner, do it
+-- with their own rights, since only they can SET ROLE to who granted something.
+CREATE OR REPLACE FUNCTION auth.rehearse_removal(
+    _username      text,
+    _reassign_to   text    DEFAULT NULL,
+    _drop_owned    boolean DEFAULT false,
+    _force         boolean DEFAULT false,
+    _reassign_code boolean DEFAULT false
+)
+RETURNS text[]
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
+AS $function$
+DECLARE
+    v_done text;
+BEGIN
+    IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
+       OR current_user = (SELECT r.rolname FROM pg_roles r JOIN pg_namespace n ON n.nspowner = r.oid WHERE n.nspname = 'auth')
+    THEN
+        EXECUTE auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code, true);
+    ELSE
+        PERFORM auth.remove_role_objects(_username, _reassign_to, _drop_owned, _force, _reassign_code, true);
+    END IF;
+    RETURN '{}';
+EXCEPTION
+    WHEN SQLSTATE 'RW599' THEN
+        GET STACKED DIAGNOSTICS v_done = PG_EXCEPTION_DETAIL;
+        RETURN ARRAY(SELECT jsonb_array_elements_text(v_done::jsonb));
+    -- Sessions of the leaver, who is not out yet, or memberships, may be in the way of the rehearsal, and will not be in the way of the deed.
+    WHEN lock_not_available OR invalid_grant_operation OR deadlock_detected OR internal_error THEN
+        RETURN NULL;
+    WHEN insufficient_privilege OR dependent_objects_still_exist THEN
+        GET STACKED DIAGNOSTICS v_done = PG_EXCEPTION_DETAIL;
+        RAISE EXCEPTION 'what depends on % cannot be removed: %', to_json(_username), SQLERRM
+            USING ERRCODE = 'RW514',
+                  DETAIL  = coalesce(v_done, ''),
+                  HINT    = CASE SQLSTATE WHEN '42501' THEN 'As a superuser, CALL auth.delete_identity with the same arguments. Nothing was changed.'
+                                          ELSE 'Pass _force => true to drop what others made of it too. Nothing was changed.' END;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.rehearse_removal(text, text, boolean, boolean, boolean) IS
+    'The statements that would remove what keeps a person''s role from being dropped, in this database; NULL: it could not be tried, because somebody '
+    'holds a lock. RW514: what cannot be removed, and why.';
+
+REVOKE ALL ON FUNCTION auth.rehearse_removal(text, text, boolean, boolean, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.rehearse_removal(text, text, boolean, boolean, boolean) TO rolewright_operator;
+
+CREATE OR REPLACE FUNCTION auth.plan_delete(
+    _username      text,
+    _reassign_to   text    DEFAULT NULL,
+    _drop_owned    boolean DEFAULT false,
+    _force         boolean DEFAULT false,
+    _reassign_code boolean DEFAULT false
+)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_role    jsonb;
+    v_name    text;
+    v_objects text[] := '{}';
+    v_plan    auth.change[] := '{}';
+    v_reason  text;
+    v_list    text;
+BEGIN
+    v_role := auth.require_deletable(_username, 'plan', _reassign_to, true, _reassign_code);
+    IF v_role ->> 'state' IS NULL OR v_role ->> 'state' = 'deleted' THEN
+        RETURN;
+    END IF;
+    v_name := v_role ->> 'role_name';
+    IF (v_role ->> 'exists')::boolean THEN
+        BEGIN
+            PERFORM auth.require_deletable(_username, 'plan', _reassign_to, _drop_owned, _reassign_code);
+            v_objects := auth.rehearse_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code);
+        EXCEPTION
+            WHEN SQLSTATE 'RW514' THEN
+                GET STACKED DIAGNOSTICS v_reason = MESSAGE_TEXT, v_list = PG_EXCEPTION_DETAIL;
+                v_plan := ARRAY(SELECT row(0, 'conflict', v_name, l, NULL, v_reason)::auth.change
+                                FROM regexp_split_to_table(v_list, E'\n') AS l);
+        END;
+        v_plan := v_plan || row(0, 'alter', v_name, 'login', format('ALTER ROLE %I NOLOGIN', v_name), 'it is deleted')::auth.change
+                  || ARRAY(SELECT row(0, 'revoke', v_name, p.object, format('REVOKE %s FROM %I', p.object, v_name), 'it is deleted')::auth.change
+                           FROM auth.leaver_proof(_username) AS p WHERE p.way = 'membership')
+                  || ARRAY(SELECT row(0, 'alter', v_name, 'objects', o, 'it is deleted')::auth.change FROM unnest(v_objects) AS o)
+                  || row(0, 'drop', v_name, NULL, format('DROP ROLE %I', v_name), 'it is deleted')::auth.change;
+    END IF;
+    RETURN QUERY
+    SELECT row_number() OVER (ORDER BY c.action = 'conflict' DESC, p.n)::integer, c.action, c.role_name, c.object, c.statement, c.reason
+    FROM unnest(v_plan) WITH ORDINALITY AS p (ordinal, action, role_name, object, statement, reason, n)
+    CROSS JOIN LATERAL (SELECT p.action, p.role_name, p.object, p.statement, p.reason) AS c
+    ORDER BY 1;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.plan_delete(text, text, boolean, boolean, boolean) IS
+    'What auth.delete_identity would do, in this database, and first as conflicts what keeps it from that. Arguments and errors as there, but '
+    'RW514 is rows. No rows: the role was deleted already, or the user has none. Whoever owns nothing is tried out and taken back, which locks for a moment what it changes.';
+
+REVOKE ALL ON FUNCTION auth.plan_delete(text, text, boolean, boolean, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.plan_delete(text, text, boolean, boolean, boolean) TO rolewright_operator;
+
+-- DROP ROLE and a GRANT at the same time do not wait for each other, and leave the membership of a role that is not there. So the role
+-- gets another name first; when that is committed, no new GRANT can name it; and those that did before hold a lock until they end.
+CREATE OR REPLACE FUNCTION auth.begin_role_drop(_username text, _reason text)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_leaver record := unsecure.require_deletable(_username);
+    v_done   auth.change[];
+BEGIN
+    PERFORM unsecure.require_reason(_reason);
+    PERFORM unsecure.lock_person(v_leaver.user_id);
+    v_leaver := unsecure.require_deletable(_username);
+    IF v_leaver.actual_name IS NULL OR v_leaver.actual_name = unsecure.doomed_role_name(v_leaver.role_oid) THEN
+        RETURN;
+    ELSIF v_leaver.state NOT IN ('disabled', 'suspended') OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = v_leaver.role_oid AND r.rolcanlogin) THEN
+        RAISE EXCEPTION 'role % is active', quote_ident(v_leaver.role_name)
+            USING ERRCODE = 'RW511', HINT = 'auth.deprovision_identity comes first. Nothing was changed.';
+    END IF;
+    PERFORM unsecure.require_no_dependencies(v_leaver.role_oid, false);
+    v_done := ARRAY[row(1, 'alter', v_leaver.role_name, 'name',
+                        format('ALTER ROLE %I RENAME TO %I', v_leaver.role_name, unsecure.doomed_role_name(v_leaver.role_oid)), _reason)::auth.change];
+    PERFORM unsecure.execute_changes(v_done);
+    UPDATE auth.database_role r
+    SET recorded = coalesce(r.recorded, '{}') || jsonb_build_object('doomed_in', pg_current_xact_id()::text), updated_at = now()
+    WHERE r.database_role_id = v_leaver.database_role_id;
+    RETURN QUERY SELECT (c).* FROM unnest(v_done) AS c;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.begin_role_drop(text, text) IS
+    'Gives a role that nothing depends on the name of one that is to be dropped, so that from the end of the transaction on nobody grants it anything. '
+    'RW511: the role is active; RW514: something depends on it; others as auth.delete_identity.';
+
+CREATE OR REPLACE FUNCTION unsecure.await_role_grants()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_until timestamptz := clock_timestamp() + interval '30 seconds';
+    v_open  text[];
+BEGIN
+    -- Twice: who had looked the name up may have been just about to take the lock.
+    FOR v_look IN 1 .. 2 LOOP
+        v_open := ARRAY(SELECT DISTINCT l.virtualtransaction
+                        FROM pg_locks l
+                        WHERE l.locktype = 'relation' AND l.database = 0 AND l.relation = 'pg_auth_members'::regclass
+                          AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+                          AND l.pid IS DISTINCT FROM pg_backend_pid());
+        WHILE EXISTS (SELECT FROM pg_locks l
+                      WHERE l.locktype = 'relation' AND l.database = 0 AND l.relation = 'pg_auth_members'::regclass
+                        AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+                        AND l.virtualtransaction = ANY (v_open))
+        LOOP
+            IF clock_timestamp() > v_until THEN
+                RAISE EXCEPTION 'an open transaction changed memberships, and may have granted the role one'
+                    USING ERRCODE = 'RW517',
+                          DETAIL  = (SELECT string_agg(coalesce('pid ' || l.pid, 'prepared transaction'), ', ')
+                                     FROM pg_locks l
+                                     WHERE l.locktype = 'relation' AND l.database = 0 AND l.relation = 'pg_auth_members'::regclass
+                                       AND l.virtualtransaction = ANY (v_open)),
+                          HINT    = 'End that transaction, and call this again. The role can log in no more.';
+            END IF;
+            PERFORM pg_sleep(0.01);
+        END LOOP;
+        PERFORM pg_sleep(0.02);
+    END LOOP;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.await_role_grants() IS
+    'Waits for the transactions that have changed memberships so far, in any database. RW517: after half a minute one is still open.';
+
+REVOKE ALL ON FUNCTION unsecure.await_role_grants() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.finish_role_drop(_username text, _reason text)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_leaver record := unsecure.require_deletable(_username);
+    v_done   auth.change[] := '{}';
+BEGIN
+    PERFORM unsecure.require_reason(_reason);
+    PERFORM unsecure.require_read_committed();
+    IF v_leaver.state = 'deleted' THEN
+        RETURN;
+    ELSIF v_leaver.actual_name <> unsecure.doomed_role_name(v_leaver.role_oid)
+          OR EXISTS (SELECT FROM auth.database_role r
+                     WHERE r.database_role_id = v_leaver.database_role_id
+                       AND r.recorded ->> 'doomed_in' = pg_current_xact_id_if_assigned()::text)
+    THEN
+        RAISE EXCEPTION 'role % may still be granted something', quote_ident(v_leaver.role_name)
+            USING ERRCODE = 'RW511', HINT = 'auth.begin_role_drop comes first, and must be committed. Nothing was changed.';
+    ELSIF v_leaver.state NOT IN ('disabled', 'suspended') THEN
+        RAISE EXCEPTION 'role % is active', quote_ident(v_leaver.role_name)
+            USING ERRCODE = 'RW511', HINT = 'auth.deprovision_identity comes first. Nothing was changed.';
+    END IF;
+
+    -- Before the locks: one of those who are waited for may wait for them.
+    IF v_leaver.actual_name IS NOT NULL THEN
+        PERFORM unsecure.await_role_grants();
+    END IF;
+    PERFORM unsecure.lock_person(v_leaver.user_id);
+    v_leaver := unsecure.require_deletable(_username);
+    IF v_leaver.state = 'deleted' THEN
+        RETURN; -- somebody else was faster
+    END IF;
+    IF v_leaver.actual_name IS NOT NULL THEN
+        v_done := ARRAY[row(1, 'drop', v_leaver.role_name, NULL, format('DROP ROLE %I', v_leaver.actual_name), _reason)::auth.change];
+        BEGIN
+            PERFORM unsecure.execute_changes(v_done);
+        EXCEPTION
+            WHEN dependent_objects_still_exist THEN
+                -- Granted meanwhile. What is said is what is there now.
+                PERFORM unsecure.require_no_dependencies(v_leaver.role_oid, false);
+                RAISE;
+        END;
+    END IF;
+    DELETE FROM auth.role_membership m WHERE m.database_role_id = v_leaver.database_role_id;
+    UPDATE auth.database_role r
+    SET state            = 'deleted',
+        role_oid         = NULL,
+        reason           = _reason,
+        recorded         = (coalesce(r.recorded, '{}') - 'doomed_in') || jsonb_build_object('role_oid', v_leaver.role_oid),
+        state_changed_at = now(),
+        updated_at       = now()
+    WHERE r.database_role_id = v_leaver.database_role_id;
+    RETURN QUERY SELECT (c).* FROM unnest(v_done) AS c;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.finish_role_drop(text, text) IS
+    'The last step of auth.delete_identity: waits for who may have granted the role something, drops it, and leaves the tombstone. '
+    'RW511: auth.begin_role_drop was not committed before; RW514: something depends on it again; RW517: an open transaction may have granted it '
+    'a membership.';
+
+REVOKE ALL ON FUNCTION auth.begin_role_drop(text, text), auth.finish_role_drop(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.begin_role_drop(text, text), auth.finish_role_drop(text, text) TO rolewright_operator;
+
+CREATE OR REPLACE PROCEDURE auth.delete_identity(
+    _username      text,
+    _reason        text,
+    _reassign_to   text    DEFAULT NULL,
+    _drop_owned    boolean DEFAULT false,
+    _force         boolean DEFAULT false,
+    _reassign_code boolean DEFAULT false,
+    INOUT _report  jsonb   DEFAULT NULL
+)
+LANGUAGE plpgsql
+AS $procedure$
+DECLARE
+    v_role     jsonb;
+    v_left     jsonb;
+    v_removed  jsonb := '[]';
+    v_attempt  integer := 0;
+    v_is_again boolean;
+    v_is_own   boolean; -- has the rights himself
+BEGIN
+    COMMIT; -- where that is not possible, in a transaction block, it fails before anything is changed
+    -- Both end with every COMMIT: a procedure with a SET clause could not COMMIT.
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    v_role   := auth.require_deletable(_username, _reason, _reassign_to, _drop_owned, _reassign_code);
+    v_is_own := (SELECT r.rolsuper OR r.oid = n.nspowner FROM pg_roles r, pg_namespace n WHERE r.rolname = current_user AND n.nspname = 'auth');
+    IF v_role ->> 'state' = 'deleted' THEN
+        RAISE NOTICE 'role % is deleted already', quote_ident(v_role ->> 'role_name');
+        _report := jsonb_build_object('role_name', v_role ->> 'role_name', 'state', 'deleted', 'already_deleted', true);
+        RETURN;
+    END IF;
+    IF (v_role ->> 'exists')::boolean THEN
+        PERFORM auth.rehearse_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code);
+    END IF;
+    COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+
+    IF NOT coalesce((v_role ->> 'is_out')::boolean, false) AND NOT (v_role ->> 'is_doomed')::boolean THEN
+        CALL auth.deprovision_identity(_username, _reason, true, true, 'disable', _report);
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END IF;
+    IF v_role ->> 'role_name' IS NULL THEN
+        _report := coalesce(_report, '{}') || '{"role_name": null, "state": null}';
+        RETURN; -- a user without a role is disabled now, and there is nothing to drop
+    END IF;
+
+    LOOP
+        v_attempt  := v_attempt + 1;
+        v_is_again := false;
+        IF v_is_own THEN
+            EXECUTE auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code);
+        ELSE
+            PERFORM auth.remove_role_objects(_username, _reassign_to, _drop_owned, _force, _reassign_code);
+        END IF;
+        v_removed := v_removed || coalesce(nullif(current_setting('rolewright.removal', true), ''), '[]')::jsonb;
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        BEGIN
+            PERFORM auth.begin_role_drop(_username, _reason);
+        EXCEPTION
+            WHEN SQLSTATE 'RW514' THEN
+                IF v_attempt >= 3 THEN
+                    RAISE;
+                END IF;
+                v_is_again := true;
+        END;
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+
+        IF NOT v_is_again THEN
+            BEGIN
+                PERFORM auth.finish_role_drop(_username, _reason);
+            EXCEPTION
+                -- Somebody granted it something in the meantime.
+                WHEN SQLSTATE 'RW514' THEN
+                    IF v_attempt >= 3 THEN
+                        RAISE;
+                    END IF;
+                    v_is_again := true;
+            END;
+            COMMIT;
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+        EXIT WHEN NOT v_is_again;
+    END LOOP;
+
+    SELECT jsonb_agg(p) INTO v_left FROM auth.leaver_proof(_username) AS p;
+    IF v_left IS NOT NULL THEN
+        RAISE EXCEPTION 'role % was dropped, but ways in are left', quote_ident(v_role ->> 'role_name')
+            USING ERRCODE = 'RW517', DETAIL = v_left::text, HINT = 'See auth.leaver_proof.';
+    END IF;
+    _report := coalesce(_report, '{}') || jsonb_build_object(
+        'role_name', v_role ->> 'role_name', 'role_oid', v_role -> 'role_oid', 'state', 'deleted', 'already_deleted', false,
+        'removed', v_removed, 'left', '[]'::jsonb);
+END;
+$procedure$;
+
+COMMENT ON PROCEDURE auth.delete_identity(text, text, text, boolean, boolean, boolean, jsonb) IS
+    'Deletes a person''s role for good: puts the person out as auth.deprovision_identity does, removes what depends on the role in this '
+    'database, drops it, and leaves a tombstone in auth.database_role, so that the name is not somebody else''s unnoticed. _reassign_to: who owns then what '
+    'it owned; code (functions, views, tables with triggers, policies, rules or expressions) goes to rolewright_code_owner, which has no rights, unless '
+    '_reassign_code. _drop_owned: what it owned is dropped. _force: also what others made of that, or were granted by it. _report: what was '
+    'done. Can be called again after any failure. Refused before anything is changed: RW514: something depends on the role and '
+    'neither is given, or it is in another database, or cannot be removed (the DETAIL lists all of it); RW011: nobody of that name; RW019: not managed; RW503: '
+    'not for Rolewright; RW512: two of that name; RW515: the last administrator; RW519: no reason; RW506: as auth.begin_deprovision. After the person was put '
+    'out: RW517: a session, or a transaction that may have granted the role something, does not end. Not within a transaction block (2D000).';
+
+REVOKE ALL ON PROCEDURE auth.delete_identity(text, text, text, boolean, boolean, boolean, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE auth.delete_identity(text, text, text, boolean, boolean, boolean, jsonb) TO rolewright_operator;
+-- +goose StatementEnd
+
 -- from sql/role/restore.sql
 -- +goose StatementBegin
 -- Coming back: what was recorded, cut to what the rules allow today.
@@ -2488,7 +4819,7 @@ DECLARE
     v_role   auth.database_role;
     v_plan   auth.change[];
     v_todo   auth.change[];
-    v_done   auth.change[] := '{}';
+    v_done   auth.change[];
 BEGIN
     PERFORM unsecure.require_reason(_reason);
     IF NOT coalesce(_elevated, '{}') <@ '{superuser,createdb,createrole,replication,bypassrls}'::text[] THEN
@@ -2519,12 +4850,12 @@ BEGIN
 
     v_done := ARRAY(SELECT a FROM unsecure.apply_roles(NULL, ARRAY[v_role.role_name], true) AS a);
     -- Whoever may not log in today stays out, with nothing.
-    IF EXISTS (SELECT FROM unsecure.desired_logins(NULL, ARRAY[v_role.role_name]) AS l WHERE NOT l.can_login) THEN
+    IF EXISTS (SELECT FROM unsecure.desired_logins(ARRAY[v_role.database_role_id], '{}') AS l WHERE NOT l.can_login) THEN
         RETURN QUERY
         SELECT (c).* FROM unnest(v_done) AS c
         UNION ALL
         SELECT cardinality(v_done) + 1, 'conflict', v_role.role_name, 'login', NULL, l.reason
-        FROM unsecure.desired_logins(NULL, ARRAY[v_role.role_name]) AS l;
+        FROM unsecure.desired_logins(ARRAY[v_role.database_role_id], '{}') AS l;
         RETURN;
     END IF;
 
@@ -2592,6 +4923,25 @@ DROP PROCEDURE auth.restore_identity;
 DROP FUNCTION auth.restore_role;
 DROP FUNCTION unsecure.recorded_attributes;
 DROP FUNCTION unsecure.plan_recorded_memberships;
+DROP PROCEDURE auth.delete_identity;
+DROP FUNCTION auth.finish_role_drop;
+DROP FUNCTION unsecure.await_role_grants;
+DROP FUNCTION auth.begin_role_drop;
+DROP FUNCTION auth.plan_delete;
+DROP FUNCTION auth.rehearse_removal;
+DROP FUNCTION auth.remove_role_objects;
+DROP FUNCTION auth.begin_object_removal;
+DROP FUNCTION auth.require_deletable;
+DROP FUNCTION unsecure.require_successor;
+DROP FUNCTION unsecure.require_deletable;
+DROP FUNCTION unsecure.require_no_dependencies;
+DROP FUNCTION unsecure.dependency_list;
+DROP FUNCTION auth.removal_script;
+DROP FUNCTION auth.leaver_proof;
+DROP FUNCTION unsecure.find_leaver;
+DROP FUNCTION auth.role_dependencies;
+DROP FUNCTION unsecure.role_dependencies;
+DROP FUNCTION unsecure.role_acl_query;
 DROP PROCEDURE auth.deprovision_identity;
 DROP FUNCTION unsecure.execute_conflicts;
 DROP FUNCTION auth.end_identity_sessions;
@@ -2600,6 +4950,25 @@ DROP FUNCTION auth.begin_deprovision;
 DROP FUNCTION unsecure.require_not_last_administrator;
 DROP FUNCTION unsecure.require_reason;
 DROP FUNCTION auth.manage_relationship;
+DROP FUNCTION auth.sync_identity;
+DROP FUNCTION unsecure.apply_attributes;
+DROP FUNCTION unsecure.require_attributes_allowed;
+DROP FUNCTION unsecure.require_syncable;
+DROP FUNCTION unsecure.plan_attributes;
+DROP FUNCTION unsecure.is_login;
+DROP FUNCTION unsecure.require_attributes;
+DROP FUNCTION unsecure.attribute_problems;
+DROP FUNCTION unsecure.may_set_parameter;
+DROP FUNCTION unsecure.setting_problem;
+DROP FUNCTION unsecure.attribute_settings;
+DROP FUNCTION unsecure.attribute_instant;
+DROP FUNCTION unsecure.password_verifier;
+DROP FUNCTION unsecure.require_verifier;
+DROP FUNCTION auth.scram_verifier;
+DROP FUNCTION unsecure.scram_secret;
+DROP FUNCTION unsecure.hmac_pad;
+DROP FUNCTION unsecure.saslprep;
+DROP FUNCTION unsecure.stringprep_table;
 DROP FUNCTION auth.unprotect_role;
 DROP FUNCTION auth.protect_role;
 DROP FUNCTION auth.release_role;
@@ -2623,11 +4992,13 @@ DROP FUNCTION auth.apply_database_roles;
 DROP FUNCTION auth.plan_database_roles;
 DROP FUNCTION unsecure.require_no_conflict;
 DROP FUNCTION unsecure.apply_roles;
+DROP FUNCTION unsecure.register_created;
 DROP FUNCTION unsecure.describe_role;
 DROP FUNCTION unsecure.lock_bindings;
 DROP FUNCTION unsecure.plan_roles;
 DROP VIEW unsecure.membership;
 DROP FUNCTION unsecure.desired_logins;
+DROP FUNCTION unsecure.concerned_roles;
 DROP FUNCTION unsecure.fill_role_name_template;
 DROP FUNCTION unsecure.bound_groups;
 DROP FUNCTION unsecure.setting_statement;
@@ -2643,6 +5014,7 @@ DROP VIEW unsecure.operator_login;
 DROP FUNCTION unsecure.require_administrator;
 DROP FUNCTION unsecure.is_elevated;
 DROP FUNCTION unsecure.role_refusal;
+DROP VIEW unsecure.untouchable_role;
 DROP FUNCTION unsecure.rolewright_owner;
 DROP TRIGGER user_identity_role_truncate ON auth.user_identity;
 DROP TRIGGER user_identity_role_update ON auth.user_identity;
@@ -2668,6 +5040,9 @@ DROP TABLE auth.role_membership;
 DROP TABLE auth.group_role;
 DROP TABLE auth.database_role;
 DROP FUNCTION unsecure.execute_changes;
+DROP FUNCTION unsecure.audit_changes;
+DROP FUNCTION unsecure.run_statements;
+DROP FUNCTION unsecure.statements_of;
 DROP FUNCTION unsecure.lock_roles;
 DROP FUNCTION unsecure.require_read_committed;
 DROP FUNCTION unsecure.role_name_problem;

@@ -136,11 +136,11 @@ BEGIN
         is_last_used            = true,
         last_login_at           = now(),
         updated_at              = CASE WHEN v_new = v_old THEN v_old.updated_at ELSE now() END
-    WHERE user_identity_id = _user_identity_id;
+    WHERE user_identity_id = _user_identity_id
+    RETURNING mapped_ways, mapped_until INTO v_new.mapped_ways, v_new.mapped_until;
 
     IF (v_new.provider_groups, v_new.provider_roles) IS DISTINCT FROM (v_old.provider_groups, v_old.provider_roles) THEN
-        PERFORM unsecure.follow_login(_user_id, v_old.provider_id, v_old.provider_groups, v_new.provider_groups,
-                                      v_old.provider_roles, v_new.provider_roles);
+        PERFORM unsecure.follow_login(_user_id, v_old.mapped_ways, v_old.mapped_until, v_new.mapped_ways, v_new.mapped_until);
     END IF;
 END;
 $function$;

@@ -39,7 +39,7 @@ BEGIN
             USING ERRCODE = 'RW516',
                   DETAIL  = format('It belonged to %s and was deleted at %s: %s.', coalesce('user ' || v_last.user_id, 'nobody known'),
                                    v_last.state_changed_at, v_last.reason),
-                  HINT    = 'What still names it (pg_hba.conf, logs, audit trails) would mean somebody else. Pass _reuse_name => true if that is meant.';
+                  HINT    = 'What still names it (pg_hba.conf, logs, audit trails) would mean somebody else. If that is meant: auth.bind_user_role(_reuse_name => true).';
     END IF;
 END;
 $function$;

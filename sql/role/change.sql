@@ -63,12 +63,12 @@ COMMENT ON FUNCTION unsecure.lock_roles() IS
 
 -- Memberships in one role for many members are one statement: PostgreSQL 16 and later look through all that the owner administers for each.
 CREATE OR REPLACE FUNCTION unsecure.statements_of(_changes auth.change[])
-RETURNS TABLE (nth integer, object text, role_name text, statement text)
+RETURNS TABLE (nth integer, is_password boolean, role_name text, statement text)
 LANGUAGE sql
 IMMUTABLE
 AS $function$
     WITH parsed AS (
-        SELECT c.ordinal, c.role_name, c.object, c.statement, k.head,
+        SELECT c.ordinal, c.action, c.role_name, c.object, c.statement, k.head,
                CASE WHEN starts_with(c.statement, k.head || quote_ident(c.role_name))
                     THEN substr(c.statement, length(k.head || quote_ident(c.role_name)) + 1) END AS tail
         FROM unnest(_changes) AS c
@@ -84,7 +84,7 @@ AS $function$
             FROM parsed a
         ) AS p
     )
-    SELECT min(n.ordinal), min(n.object), min(n.role_name),
+    SELECT min(n.ordinal), bool_or(n.action = 'alter' AND n.object = 'password'), min(n.role_name),
            CASE count(*) WHEN 1 THEN min(n.statement)
                          ELSE min(n.head) || string_agg(quote_ident(n.role_name), ', ' ORDER BY n.ordinal) || min(n.tail) END
     FROM numbered n
@@ -113,10 +113,8 @@ DECLARE
 BEGIN
     FOR v_step IN SELECT * FROM unsecure.statements_of(_changes) LOOP
         -- The verifier is in no plan, so it is put in here.
-        EXECUTE CASE v_step.object
-            WHEN 'password' THEN format('ALTER ROLE %I PASSWORD %L', v_step.role_name, _verifier)
-            ELSE v_step.statement
-        END;
+        EXECUTE CASE WHEN v_step.is_password THEN format('ALTER ROLE %I PASSWORD %L', v_step.role_name, _verifier)
+                     ELSE v_step.statement END;
     END LOOP;
 
     -- What PostgreSQL may answer with a mere warning.

@@ -9,7 +9,8 @@ AS $function$
 DECLARE
     v_change auth.change;
 BEGIN
-    IF NOT EXISTS (SELECT FROM unsecure.plan_roles(_user_ids) AS p WHERE p.action <> 'conflict') THEN
+    -- One user has most likely changed, and is planned once, under the lock; of many, most have not.
+    IF cardinality(_user_ids) > 1 AND NOT EXISTS (SELECT FROM unsecure.plan_roles(_user_ids) AS p WHERE p.action <> 'conflict') THEN
         RETURN;
     END IF;
     FOR v_change IN
@@ -48,14 +49,14 @@ $function$;
 COMMENT ON FUNCTION unsecure.follow_users(uuid[]) IS
     'Lets the database roles of these users follow, after something about them changed. RW501: they have roles, and the transaction is not READ COMMITTED.';
 
--- After a login that changed groups or roles: most of them are bound to nothing, and then this is all that it costs.
+-- After a login that changed groups or roles. Which mappings they match was just worked out for the permission checks (mapped_ways): when
+-- those are the same as before, and there is no newer mapping, nothing that is bound can have changed, and this is all that it costs.
 CREATE OR REPLACE FUNCTION unsecure.follow_login(
-    _user_id     uuid,
-    _provider_id uuid,
-    _old_groups  text[],
-    _new_groups  text[],
-    _old_roles   text[],
-    _new_roles   text[]
+    _user_id   uuid,
+    _old_ways  text[],
+    _old_until bigint,
+    _new_ways  text[],
+    _new_until bigint
 )
 RETURNS void
 LANGUAGE plpgsql
@@ -67,25 +68,19 @@ BEGIN
     END IF;
     PERFORM unsecure.require_read_committed();
     PERFORM unsecure.lock_bindings(false);
-    IF EXISTS (
-        SELECT
-        FROM unsecure.matching_mappings(
-            _provider_id,
-            ARRAY((SELECT unnest(_old_groups) EXCEPT SELECT unnest(_new_groups))
-                  UNION ALL
-                  (SELECT unnest(_new_groups) EXCEPT SELECT unnest(_old_groups))),
-            ARRAY((SELECT unnest(_old_roles) EXCEPT SELECT unnest(_new_roles))
-                  UNION ALL
-                  (SELECT unnest(_new_roles) EXCEPT SELECT unnest(_old_roles)))) AS m
-        JOIN auth.group_role b ON b.user_group_id = m.user_group_id)
+    IF _old_until = _new_until
+       AND _old_ways @> _new_ways
+       AND _new_ways @> _old_ways
+       AND _new_until >= (SELECT coalesce(max(m.mapping_no), 0) FROM auth.user_group_mapping m)
     THEN
-        PERFORM unsecure.apply_and_warn(ARRAY[_user_id]);
+        RETURN;
     END IF;
+    PERFORM unsecure.apply_and_warn(ARRAY[_user_id]);
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.follow_login(uuid, uuid, text[], text[], text[], text[]) IS
-    'Lets the user''s database role follow when the groups or roles that are new, or gone, match a mapping of a bound group.';
+COMMENT ON FUNCTION unsecure.follow_login(uuid, text[], bigint, text[], bigint) IS
+    'Lets the user''s database role follow, unless mapped_ways and mapped_until before and after say that no mapping is concerned.';
 
 CREATE OR REPLACE FUNCTION unsecure.follow_member(
     _user_group_id uuid,
@@ -213,7 +208,7 @@ COMMENT ON FUNCTION unsecure.orphan_role(uuid) IS 'Disables the login role of a 
 REVOKE ALL ON FUNCTION
     unsecure.apply_and_warn(uuid[]),
     unsecure.follow_users(uuid[]),
-    unsecure.follow_login(uuid, uuid, text[], text[], text[], text[]),
+    unsecure.follow_login(uuid, text[], bigint, text[], bigint),
     unsecure.follow_member(uuid, uuid),
     unsecure.follow_sync(),
     unsecure.follow_groups(uuid[]),

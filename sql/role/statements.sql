@@ -44,8 +44,9 @@ AS $function$
     SELECT CASE
         WHEN jsonb_typeof(_value) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(_value))
         WHEN lower(_name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
-            THEN ARRAY(SELECT CASE WHEN e LIKE '"%"' THEN replace(substr(e, 2, length(e) - 2), '""', '"') ELSE e END
-                       FROM regexp_split_to_table(btrim(_value #>> '{}'), '\s*,\s*') AS e)
+            THEN ARRAY(SELECT CASE WHEN e.part[1] LIKE '"%' THEN replace(substr(e.part[1], 2, length(e.part[1]) - 2), '""', '"')
+                                   ELSE btrim(e.part[1]) END
+                       FROM regexp_matches(_value #>> '{}', '("(?:[^"]|"")*"|[^,"\s][^,"]*)', 'g') AS e (part))
         ELSE ARRAY[_value #>> '{}']
     END;
 $function$;
@@ -79,7 +80,7 @@ RETURNS text
 LANGUAGE sql
 STABLE
 AS $function$
-    SELECT format('ALTER ROLE %I', _role_name) || coalesce(format(' IN DATABASE %I', _database), '')
+    SELECT format('ALTER ROLE %I', _role_name) || coalesce(' IN DATABASE ' || quote_ident(_database), '')
         || CASE WHEN _value = 'null' THEN format(' RESET %I', _name)
                 ELSE format(' SET %I TO %s', _name,
                             (SELECT string_agg(quote_literal(e), ', ' ORDER BY n)
