@@ -76,8 +76,13 @@ BEGIN;
 \ir role/follow.sql
 \ir role/bind.sql
 \ir role/adopt.sql
+\ir role/scram.sql
+\ir role/attributes.sql
 \ir role/relationship.sql
 \ir role/leave.sql
+\ir role/dependencies.sql
+\ir role/proof.sql
+\ir role/delete.sql
 \ir role/restore.sql
 
 COMMIT;
