@@ -40,15 +40,20 @@ type Role struct {
 	UpdatedAt        time.Time       `json:"updated_at" db:"updated_at"`
 }
 
+// RoleSwitches are the attributes that a role has or has not.
+type RoleSwitches struct {
+	Login       bool `json:"login" db:"login"`
+	Superuser   bool `json:"superuser" db:"superuser"`
+	CreateDB    bool `json:"createdb" db:"createdb"`
+	CreateRole  bool `json:"createrole" db:"createrole"`
+	Inherit     bool `json:"inherit" db:"inherit"`
+	Replication bool `json:"replication" db:"replication"`
+	BypassRLS   bool `json:"bypassrls" db:"bypassrls"`
+}
+
 // RoleAttributes is what the catalog says of a role.
 type RoleAttributes struct {
-	Login           bool               `json:"login" db:"login"`
-	Superuser       bool               `json:"superuser" db:"superuser"`
-	CreateDB        bool               `json:"createdb" db:"createdb"`
-	CreateRole      bool               `json:"createrole" db:"createrole"`
-	Inherit         bool               `json:"inherit" db:"inherit"`
-	Replication     bool               `json:"replication" db:"replication"`
-	BypassRLS       bool               `json:"bypassrls" db:"bypassrls"`
+	RoleSwitches
 	ConnectionLimit int                `json:"connection_limit" db:"connection_limit"`
 	ValidUntil      pgtype.Timestamptz `json:"valid_until" db:"valid_until"`
 	Comment         *string            `json:"comment" db:"comment"`

@@ -68,8 +68,9 @@ func tenantOfGroup(g authdb.Group) string {
 func (a *app) groupShow() *cobra.Command {
 	type details struct {
 		authdb.Group
-		Members  []authdb.GroupMember `json:"members"`
-		Mappings []authdb.Mapping     `json:"mappings"`
+		Members  []authdb.GroupMember  `json:"members"`
+		Mappings []authdb.Mapping      `json:"mappings"`
+		Roles    []authdb.GroupBinding `json:"database_roles"`
 	}
 	return &cobra.Command{
 		Use: "show CODE", Short: "Show a group with its manual members and mappings", Args: cobra.ExactArgs(1),
@@ -86,7 +87,10 @@ func (a *app) groupShow() *cobra.Command {
 				if g.Members, err = db.GroupMembers(ctx, id); err != nil {
 					return g, err
 				}
-				g.Mappings, err = db.Mappings(ctx, authdb.MappingFilter{Group: &id})
+				if g.Mappings, err = db.Mappings(ctx, authdb.MappingFilter{Group: &id}); err != nil {
+					return g, err
+				}
+				g.Roles, err = db.GroupBindings(ctx, nil, &id)
 				return g, err
 			})
 			if err != nil {
@@ -117,7 +121,13 @@ func (a *app) groupShow() *cobra.Command {
 			if err := a.section("mappings", len(g.Mappings)); err != nil {
 				return err
 			}
-			return writeMappings(a, g.Mappings)
+			if err := writeMappings(a, g.Mappings); err != nil || len(g.Roles) == 0 {
+				return err
+			}
+			if err := a.section("database roles", len(g.Roles)); err != nil {
+				return err
+			}
+			return writeGroupBindings(a, g.Roles)
 		},
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -142,7 +143,8 @@ func (a *app) printRole(r roleDetails) error {
 		)
 	}
 	fields = append(fields, attributeFields(r)...)
-	fields = append(fields, field{"recorded", string(r.Recorded)}, field{"created", timeOf(r.CreatedAt)}, field{"updated", timeOf(r.UpdatedAt)})
+	fields = append(fields, recordedFields(r.Recorded)...)
+	fields = append(fields, field{"created", timeOf(r.CreatedAt)}, field{"updated", timeOf(r.UpdatedAt)})
 	if err := writeFields(a.out, fields...); err != nil {
 		return err
 	}
@@ -171,6 +173,22 @@ func attributeFields(r roleDetails) []field {
 		return []field{{"in the database", "(no such role)"}}
 	}
 	has := r.Attributes
+	fields := []field{
+		{"attributes", switchesOf(has.RoleSwitches)},
+		{"connection limit", connectionLimitOf(has.ConnectionLimit)},
+		{"valid until", untilOf(has.ValidUntil)},
+		{"comment", textOf(has.Comment)},
+	}
+	if *r.ActualName != r.RoleName {
+		fields = append([]field{{"in the database", *r.ActualName}}, fields...)
+	}
+	for _, setting := range has.Settings {
+		fields = append(fields, field{"setting", setting})
+	}
+	return fields
+}
+
+func switchesOf(has authdb.RoleSwitches) string {
 	var names []string
 	for _, attribute := range []struct {
 		name string
@@ -183,21 +201,48 @@ func attributeFields(r roleDetails) []field {
 			names = append(names, attribute.name)
 		}
 	}
-	limit := "no limit"
-	if has.ConnectionLimit >= 0 {
-		limit = fmt.Sprint(has.ConnectionLimit)
+	return cmp.Or(strings.Join(names, ", "), "(none)")
+}
+
+func connectionLimitOf(limit int) string {
+	if limit < 0 {
+		return "no limit"
+	}
+	return fmt.Sprint(limit)
+}
+
+// recordedFields tells what a role was when it lost its login.
+func recordedFields(document json.RawMessage) []field {
+	var was struct {
+		Attributes *struct {
+			authdb.RoleSwitches
+			ConnectionLimit int     `json:"connection_limit"`
+			ValidUntil      *string `json:"valid_until"`
+		} `json:"attributes"`
+		Memberships []struct{ Role, Grantor string } `json:"memberships"`
+		Settings    []struct {
+			Database *string
+			Setting  string
+		} `json:"settings"`
+	}
+	// A document of another shape has nothing to tell here; JSON output has all of it.
+	if err := json.Unmarshal(document, &was); err != nil || was.Attributes == nil {
+		return nil
 	}
 	fields := []field{
-		{"attributes", cmp.Or(strings.Join(names, ", "), "(none)")},
-		{"connection limit", limit},
-		{"valid until", untilOf(has.ValidUntil)},
-		{"comment", textOf(has.Comment)},
+		{"recorded attributes", switchesOf(was.Attributes.RoleSwitches)},
+		{"recorded connection limit", connectionLimitOf(was.Attributes.ConnectionLimit)},
+		{"recorded valid until", cmp.Or(textOf(was.Attributes.ValidUntil), "for good")},
 	}
-	if *r.ActualName != r.RoleName {
-		fields = append([]field{{"in the database", *r.ActualName}}, fields...)
+	for _, m := range was.Memberships {
+		fields = append(fields, field{"recorded membership", fmt.Sprintf("%s, granted by %s", escape(m.Role), escape(m.Grantor))})
 	}
-	for _, setting := range has.Settings {
-		fields = append(fields, field{"setting", setting})
+	for _, s := range was.Settings {
+		text := s.Setting
+		if s.Database != nil {
+			text += " in database " + *s.Database
+		}
+		fields = append(fields, field{"recorded setting", text})
 	}
 	return fields
 }
@@ -284,6 +329,8 @@ func (a *app) changeBinding(ctx context.Context, run func(*authdb.DB) (outcome, 
 	return a.writePlan(done.Plan)
 }
 
+func roleOf(role, kind string) string { return fmt.Sprintf("role %s of %s", escape(role), kind) }
+
 func sameChange(a, b authdb.Change) bool {
 	return a.Action == b.Action && a.RoleName == b.RoleName && textOf(a.Object) == textOf(b.Object) &&
 		textOf(a.Statement) == textOf(b.Statement) && textOf(a.Reason) == textOf(b.Reason)
@@ -334,14 +381,14 @@ Nothing changes in the database yet: role apply makes it so, and so does the nex
 					return outcome{}, err
 				}
 				changed, err := db.BindGroupRole(ctx, id, role, options())
-				return outcome{"role of group " + group, role, id, "bound", changed}, err
+				return outcome{roleOf(role, "group"), group, id, "bound", changed}, err
 			}
 			id, err := db.UserID(ctx, names[0])
 			if err != nil {
 				return outcome{}, err
 			}
 			changed, err := db.BindUserRole(ctx, id, role, reuse)
-			return outcome{"role of user " + names[0], role, id, "bound", changed}, err
+			return outcome{roleOf(role, "user"), names[0], id, "bound", changed}, err
 		})
 	}
 	return a.dryRunFlag(cmd)
@@ -384,14 +431,14 @@ Nothing changes in the database yet: role apply makes it so, and so does the nex
 					return outcome{}, err
 				}
 				changed, err := db.UnbindGroupRole(ctx, id, names[0])
-				return outcome{"role of group " + group, names[0], id, "unbound", changed}, err
+				return outcome{roleOf(names[0], "group"), group, id, "unbound", changed}, err
 			}
 			id, err := db.UserID(ctx, names[0])
 			if err != nil {
 				return outcome{}, err
 			}
 			changed, err := db.UnbindUserRole(ctx, id, given(cmd, "reason", &reason))
-			return outcome{"role of user", names[0], id, "unbound", changed}, err
+			return outcome{"login role of user", names[0], id, "unbound", changed}, err
 		})
 	}
 	return a.dryRunFlag(cmd)

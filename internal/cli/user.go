@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -67,6 +68,7 @@ type userDetails struct {
 	authdb.User
 	Identities []authdb.Identity       `json:"identities"`
 	Groups     []authdb.EffectiveGroup `json:"effective_groups"`
+	Roles      []authdb.Role           `json:"database_roles"`
 }
 
 func (a *app) userShow() *cobra.Command {
@@ -85,7 +87,10 @@ func (a *app) userShow() *cobra.Command {
 				if u.Identities, err = db.Identities(ctx, authdb.IdentityFilter{User: &id}); err != nil {
 					return u, err
 				}
-				u.Groups, err = db.EffectiveGroups(ctx, id)
+				if u.Groups, err = db.EffectiveGroups(ctx, id); err != nil {
+					return u, err
+				}
+				u.Roles, err = db.Roles(ctx, authdb.RoleFilter{User: &id})
 				return u, err
 			})
 			if err != nil {
@@ -104,16 +109,20 @@ func (a *app) printUser(u userDetails) error {
 	if u.EmailVerified {
 		email += " (verified)"
 	}
-	if err := writeFields(a.out,
-		field{"username", u.Username},
-		field{"name", u.DisplayName},
-		field{"id", u.UserID},
-		field{"email", email},
-		field{"active", yesNo(u.IsActive)},
-		field{"locked", yesNo(u.IsLocked)},
-		field{"created", timeOf(u.CreatedAt)},
-		field{"updated", timeOf(u.UpdatedAt)},
-	); err != nil {
+	fields := []field{
+		{"username", u.Username},
+		{"name", u.DisplayName},
+		{"id", u.UserID},
+		{"email", email},
+		{"active", yesNo(u.IsActive)},
+		{"locked", yesNo(u.IsLocked)},
+		{"created", timeOf(u.CreatedAt)},
+		{"updated", timeOf(u.UpdatedAt)},
+	}
+	for _, role := range u.Roles {
+		fields = append(fields, field{"login role", fmt.Sprintf("%s (%s)", escape(role.RoleName), role.State)})
+	}
+	if err := writeFields(a.out, fields...); err != nil {
 		return err
 	}
 	if err := a.section("identities", len(u.Identities)); err != nil {
