@@ -172,7 +172,7 @@ CREATE TRIGGER protected_role_audit_truncate
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('protected_role');
 
 -- Who once had an identity needs one, so that deleting the last one takes the login away instead of the condition.
-CREATE OR REPLACE FUNCTION unsecure.user_identity_gone()
+CREATE OR REPLACE FUNCTION unsecure.user_identity_deleted()
 RETURNS trigger
 LANGUAGE plpgsql
 VOLATILE
@@ -182,31 +182,65 @@ AS $function$
 BEGIN
     UPDATE auth.database_role r
     SET requires_identity = true
-    WHERE NOT r.requires_identity
-      AND CASE TG_OP
-              WHEN 'TRUNCATE' THEN EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = r.user_id)
-              ELSE r.user_id = OLD.user_id
-          END;
+    FROM changed_row c
+    WHERE r.user_id = c.user_id AND NOT r.requires_identity;
     RETURN NULL;
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.user_identity_gone() IS 'Trigger: a user who had an identity cannot log in to the database without one.';
+CREATE OR REPLACE FUNCTION unsecure.user_identity_moved()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE auth.database_role r
+    SET requires_identity = true
+    WHERE r.user_id = OLD.user_id AND NOT r.requires_identity;
+    RETURN NULL;
+END;
+$function$;
 
-REVOKE ALL ON FUNCTION unsecure.user_identity_gone() FROM PUBLIC;
+CREATE OR REPLACE FUNCTION unsecure.user_identity_truncated()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE auth.database_role r
+    SET requires_identity = true
+    WHERE NOT r.requires_identity AND EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = r.user_id);
+    RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.user_identity_deleted() IS 'Statement trigger: a user who had an identity cannot log in to the database without one.';
+COMMENT ON FUNCTION unsecure.user_identity_moved() IS 'Row trigger: neither can one whose identity was given to somebody else.';
+COMMENT ON FUNCTION unsecure.user_identity_truncated() IS 'Statement trigger, before: nor can anybody when all identities go.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.user_identity_deleted(),
+    unsecure.user_identity_moved(),
+    unsecure.user_identity_truncated()
+FROM PUBLIC;
 
 CREATE TRIGGER user_identity_role_delete
     AFTER DELETE ON auth.user_identity
-    FOR EACH ROW EXECUTE FUNCTION unsecure.user_identity_gone();
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_identity_deleted();
 
 CREATE TRIGGER user_identity_role_update
     AFTER UPDATE OF user_id ON auth.user_identity
     FOR EACH ROW WHEN (OLD.user_id <> NEW.user_id)
-    EXECUTE FUNCTION unsecure.user_identity_gone();
+    EXECUTE FUNCTION unsecure.user_identity_moved();
 
 CREATE TRIGGER user_identity_role_truncate
     BEFORE TRUNCATE ON auth.user_identity
-    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_identity_gone();
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_identity_truncated();
 
 REVOKE ALL ON auth.database_role, auth.group_role, auth.role_membership, auth.protected_role FROM PUBLIC;
 GRANT SELECT ON auth.database_role, auth.group_role, auth.role_membership, auth.protected_role TO rolewright_operator, rolewright_auditor;
