@@ -297,8 +297,8 @@ func TestNamesThatAProviderCannotGive(t *testing.T) {
 func TestTwoUsersWhoWantOneName(t *testing.T) {
 	t.Parallel()
 	w := creating(t, "{email_local}")
-	feed := `SELECT auth.sync_provider_identities(@github, ARRAY['{"provider_user_id": "d1", "username": "#d1", "email": "#dana@a.org", "groups": ["Devs"]}',
-		'{"provider_user_id": "d2", "username": "#d2", "email": "#Dana@b.org", "groups": ["Devs"]}']::jsonb[], _create_missing => true)`
+	feed := `SELECT auth.sync_provider_identities(@github, ARRAY['{"provider_user_id": "1", "username": "#d1", "email": "#dana@a.org", "groups": ["Devs"]}',
+		'{"provider_user_id": "2", "username": "#d2", "email": "#Dana@b.org", "groups": ["Devs"]}']::jsonb[], _create_missing => true)`
 	w.exec(t, feed)
 	w.expect(t, w.DB, "#dana", "LOGIN #coding")
 	if got := w.plan(t, w.DB); !strings.HasPrefix(got, "conflict #dana: the name is taken by a managed role of user ") {
@@ -341,10 +341,10 @@ func hostileNames(w *world) []string {
 func TestAProvidersAttributesAreKept(t *testing.T) {
 	t.Parallel()
 	w := creating(t, "{username}")
-	dana := `SELECT concat_ws(' ', rolconnlimit, rolinherit, (SELECT setconfig FROM pg_db_role_setting WHERE setrole = r.oid AND setdatabase = 0)) FROM pg_roles r WHERE rolname = '#dana'`
-	w.exec(t, `SELECT auth.update_provider(@github, _role_attributes => '{"connection_limit": 5, "inherit": false, "settings": {"work_mem": "8MB", "search_path": "app, public", "statement_timeout": 5000}}');
+	dana := `SELECT concat_ws(' ', rolconnlimit, rolinherit, (SELECT array_agg(s ORDER BY s) FROM pg_db_role_setting, unnest(setconfig) AS s WHERE setrole = r.oid AND setdatabase = 0)) FROM pg_roles r WHERE rolname = '#dana'`
+	w.exec(t, `SELECT auth.update_provider(@github, _role_attributes => '{"connection_limit": 5, "inherit": false, "settings": {"statement_timeout": 5000, "work_mem": "8MB", "search_path": "app, public"}}');
 		SELECT auth.ensure_user_from_provider(@github, 'dana', NULL, NULL, '{Devs}', NULL, '{"preferred_username": "#dana"}')`)
-	w.same(t, w.DB, dana, `5 f {work_mem=8MB,"search_path=app, public",statement_timeout=5000}`)
+	w.same(t, w.DB, dana, `5 f {"search_path=app, public",statement_timeout=5000,work_mem=8MB}`)
 	w.settled(t)
 	w.dba(t, `ALTER ROLE #dana CONNECTION LIMIT -1 INHERIT; ALTER ROLE #dana RESET work_mem; ALTER ROLE #dana SET search_path = 'app, public'; ALTER ROLE #dana SET lock_timeout = 1`)
 	w.same(t, w.DB, `SELECT object FROM auth.plan_database_roles() WHERE action = 'alter' AND role_name = '#dana' AND object <> '#coding' ORDER BY object`, "connection_limit; inherit; setting search_path; setting work_mem")

@@ -176,12 +176,19 @@ func (w *world) planned(t testing.TB) {
 func (w *world) settled(t testing.TB) {
 	t.Helper()
 	w.planned(t)
-	w.same(t, w.super, `
-		SELECT format('%s in %s by %s', a.member, a.roleid, a.grantor) FROM pg_auth_members a
-		WHERE NOT EXISTS (SELECT FROM pg_authid r WHERE r.oid = a.member) OR NOT EXISTS (SELECT FROM pg_authid r WHERE r.oid = a.roleid)`, "")
+	w.noOrphans(t)
 	w.same(t, w.super, `
 		SELECT format('%s by %s', h.rolname, a.grantor) FROM pg_auth_members a JOIN pg_authid h ON h.oid = a.roleid
 		WHERE a.member = '`+harness.Owner+`'::regrole AND a.grantor = a.member AND starts_with(h.rolname, '`+w.prefix+`')`, "")
+}
+
+// noOrphans looks for memberships of, or in, a role that is gone.
+func (w *world) noOrphans(t testing.TB) {
+	t.Helper()
+	w.same(t, w.super, `
+		SELECT format('%s in %s by %s', coalesce(r.rolname, 'nobody'), coalesce(h.rolname, 'nothing'), a.grantor)
+		FROM pg_auth_members a LEFT JOIN pg_authid r ON r.oid = a.member LEFT JOIN pg_authid h ON h.oid = a.roleid
+		WHERE r.oid IS NULL AND starts_with(h.rolname, '`+w.prefix+`') OR h.oid IS NULL AND starts_with(r.rolname, '`+w.prefix+`')`, "")
 }
 
 // traces are the versions of all rows that a change of roles writes, and how long the trail is.
