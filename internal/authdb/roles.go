@@ -69,6 +69,7 @@ type RoleMembership struct {
 	Inherit   *bool   `json:"inherit" db:"inherit"`
 	Set       *bool   `json:"set" db:"set"`
 	IsManual  bool    `json:"is_manual" db:"is_manual"` // given by auth.manage_relationship
+	IsMakers  bool    `json:"is_makers" db:"is_makers"` // what PostgreSQL 16 and later give Rolewright's owner, who made the role
 }
 
 // GroupBinding is a row of auth.group_role: who is in the group is a member of the role.
@@ -148,7 +149,10 @@ func (db *DB) RoleMemberships(ctx context.Context, name string) ([]RoleMembershi
 		       EXISTS (SELECT FROM auth.role_membership k
 		               JOIN auth.database_role r ON r.database_role_id = k.database_role_id
 		               JOIN auth.database_role h ON h.database_role_id = k.group_role_id
-		               WHERE r.role_oid = m.oid AND h.role_oid = g.oid) AS is_manual
+		               WHERE r.role_oid = m.oid AND h.role_oid = g.oid) AS is_manual,
+		       coalesce(a.grantor = 10 AND a.admin_option AND NOT (to_jsonb(a) ->> 'inherit_option')::boolean
+		                AND NOT (to_jsonb(a) ->> 'set_option')::boolean
+		                AND m.oid = (SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'auth'), false) AS is_makers
 		FROM pg_catalog.pg_auth_members a
 		JOIN pg_catalog.pg_roles m ON m.oid = a.member
 		JOIN pg_catalog.pg_roles g ON g.oid = a.roleid

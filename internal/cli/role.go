@@ -131,20 +131,16 @@ func (a *app) printRole(r roleDetails) error {
 		{"role", r.RoleName},
 		{"id", r.DatabaseRoleID},
 		{"kind", r.RoleKind},
-		{"state", r.State},
-		{"since", timeOf(r.StateChangedAt)},
-		{"reason", textOf(r.Reason)},
+		{"state", fmt.Sprintf("%s since %s", r.State, timeOf(r.StateChangedAt))},
 	}
+	fields = appendSaid(fields, "reason", r.Reason)
 	if r.RoleKind == "login" {
-		fields = append(fields,
-			field{"user", cmp.Or(textOf(r.Username), "(nobody)")},
-			field{"made for provider", textOf(r.ProviderCode)},
-			field{"needs an identity", yesNo(r.RequiresIdentity)},
-		)
+		fields = append(fields, field{"user", cmp.Or(textOf(r.Username), "(nobody)")})
+		fields = appendSaid(fields, "made for provider", r.ProviderCode)
+		fields = append(fields, field{"needs an identity", yesNo(r.RequiresIdentity)})
 	}
 	fields = append(fields, attributeFields(r)...)
 	fields = append(fields, recordedFields(r.Recorded)...)
-	fields = append(fields, field{"created", timeOf(r.CreatedAt)}, field{"updated", timeOf(r.UpdatedAt)})
 	if err := writeFields(a.out, fields...); err != nil {
 		return err
 	}
@@ -162,10 +158,22 @@ func (a *app) printRole(r roleDetails) error {
 	if err := writeMemberships(a, "ROLE", r.Memberships, func(m authdb.RoleMembership) string { return m.GroupRole }); err != nil {
 		return err
 	}
-	if err := a.section("members", len(r.Members)); err != nil {
+	members := slices.DeleteFunc(slices.Clone(r.Members), func(m authdb.RoleMembership) bool { return m.IsMakers })
+	if r.RoleKind == "login" && len(members) == 0 {
+		return nil
+	}
+	if err := a.section("members", len(members)); err != nil {
 		return err
 	}
-	return writeMemberships(a, "MEMBER", r.Members, func(m authdb.RoleMembership) string { return m.RoleName })
+	return writeMemberships(a, "MEMBER", members, func(m authdb.RoleMembership) string { return m.RoleName })
+}
+
+// appendSaid adds a line for what is said, and none for what is not.
+func appendSaid(fields []field, title string, value *string) []field {
+	if value == nil || *value == "" {
+		return fields
+	}
+	return append(fields, field{title, *value})
 }
 
 func attributeFields(r roleDetails) []field {
@@ -177,8 +185,8 @@ func attributeFields(r roleDetails) []field {
 		{"attributes", switchesOf(has.RoleSwitches)},
 		{"connection limit", connectionLimitOf(has.ConnectionLimit)},
 		{"valid until", untilOf(has.ValidUntil)},
-		{"comment", textOf(has.Comment)},
 	}
+	fields = appendSaid(fields, "comment", has.Comment)
 	if *r.ActualName != r.RoleName {
 		fields = append([]field{{"in the database", *r.ActualName}}, fields...)
 	}
@@ -229,20 +237,23 @@ func recordedFields(document json.RawMessage) []field {
 	if err := json.Unmarshal(document, &was); err != nil || was.Attributes == nil {
 		return nil
 	}
-	fields := []field{
-		{"recorded attributes", switchesOf(was.Attributes.RoleSwitches)},
-		{"recorded connection limit", connectionLimitOf(was.Attributes.ConnectionLimit)},
-		{"recorded valid until", cmp.Or(textOf(was.Attributes.ValidUntil), "for good")},
+	had := []string{switchesOf(was.Attributes.RoleSwitches)}
+	if was.Attributes.ConnectionLimit >= 0 {
+		had = append(had, fmt.Sprintf("connection limit %d", was.Attributes.ConnectionLimit))
 	}
+	if was.Attributes.ValidUntil != nil {
+		had = append(had, "valid until "+*was.Attributes.ValidUntil)
+	}
+	fields := []field{{"recorded", strings.Join(had, ", ")}}
 	for _, m := range was.Memberships {
-		fields = append(fields, field{"recorded membership", fmt.Sprintf("%s, granted by %s", escape(m.Role), escape(m.Grantor))})
+		fields = append(fields, field{"recorded", fmt.Sprintf("member of %s, granted by %s", escape(m.Role), escape(m.Grantor))})
 	}
 	for _, s := range was.Settings {
 		text := s.Setting
 		if s.Database != nil {
 			text += " in database " + *s.Database
 		}
-		fields = append(fields, field{"recorded setting", text})
+		fields = append(fields, field{"recorded", "setting " + text})
 	}
 	return fields
 }

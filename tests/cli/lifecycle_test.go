@@ -66,7 +66,7 @@ func TestWholeLife(t *testing.T) {
 	trail := done(t, url, "", "audit", "list", "--correlation", "ticket 7", "-o", "json")
 	contains(t, trail, `"role.altered"`, `"role.revoked"`, "user.")
 	contains(t, done(t, url, "", "role", "list", "--state", "disabled"), "anna", "left the company")
-	contains(t, done(t, url, "", "role", "show", "anna"), "recorded connection limit  4", "recorded membership        teams, granted by", "recorded setting           work_mem=8MB", "recorded attributes        login, inherit")
+	contains(t, done(t, url, "", "role", "show", "anna"), "recorded           login, inherit, connection limit 4, valid until 2031-01-01T00:00:00", "recorded           member of teams, granted by", "recorded           setting work_mem=8MB")
 	contains(t, done(t, url, "", "user", "show", "anna"), "active      no")
 	contains(t, done(t, url, "", "deprovision", "anna", "--reason", "left the company"), "anna: deprovisioned, sessions ended: 0", "changes: none")
 	if r := run(t, url, "", "role", "plan"); r.code != 0 {

@@ -153,7 +153,7 @@ func TestRolesArePlannedAndApplied(t *testing.T) {
 	if members(t, db, "teams") != "" || canLogin(t, db, "bob") || !canLogin(t, db, "anna") {
 		t.Error("what was unbound is still there")
 	}
-	contains(t, done(t, url, "", "role", "show", "bob"), "moved on", "(nobody)", "disabled", "recorded membership        teams, granted by")
+	contains(t, done(t, url, "", "role", "show", "bob"), "moved on", "(nobody)", "disabled", "recorded           member of teams, granted by")
 }
 
 func TestRoleListAndShow(t *testing.T) {
