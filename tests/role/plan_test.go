@@ -262,7 +262,7 @@ func TestNamesThatAProviderCannotGive(t *testing.T) {
 		{"{username}", "Postgres", "not managed"},
 		{"{username}", "Rolewright_Owner", "not managed"},
 		{"{username}", "rolewright_operator", "not managed"},
-		{"{email}", "dana", "the template {email} of provider github needs what user"},
+		{"{email}", "#dana", "the template {email} of provider github needs what user"},
 		{"{username}", "#ANN.", ""},
 	} {
 		t.Run(c.template+" "+c.username, func(t *testing.T) {
@@ -270,7 +270,7 @@ func TestNamesThatAProviderCannotGive(t *testing.T) {
 			w := creating(t, c.template)
 			username := w.name(strings.ToLower(c.username))
 			if c.says != "" {
-				username = c.username
+				username = w.name(c.username)
 			}
 			conn, warnings := w.listen(t)
 			harness.Exec(t, conn, `SELECT auth.ensure_user_from_provider($1, 'd', NULL, NULL, '{Devs}', NULL, jsonb_build_object('preferred_username', $2::text))`, w.ids["github"], username)
@@ -379,16 +379,16 @@ func TestAttributesThatCannotBeGivenStopNobody(t *testing.T) {
 				}
 				return
 			}
-			for name, sql := range map[string]string{
-				"first login":     `SELECT auth.ensure_user_from_provider(@github, 'dana', NULL, NULL, '{Devs}', NULL, '{"preferred_username": "#dana"}')`,
-				"login":           `SELECT auth.ensure_user_from_provider(@github, 'dana', NULL, NULL, '{}')`,
-				"feed":            `SELECT auth.sync_provider_identities(@github, ARRAY['{"provider_user_id": "dana", "groups": ["Devs"]}']::jsonb[])`,
-				"another's login": `SELECT auth.update_user_identity_on_login(@entra, 'ann_entra', '{}', '{Clerk}')`,
-				"apply":           `SELECT auth.apply_database_roles(_skip_conflicts => true)`,
-				"plan":            `SELECT auth.plan_database_roles()`,
+			for _, sql := range []string{
+				`SELECT auth.ensure_user_from_provider(@github, 'dana', NULL, NULL, '{Devs}', NULL, '{"preferred_username": "#dana"}')`,
+				`SELECT auth.ensure_user_from_provider(@github, 'dana', NULL, NULL, '{}', NULL, '{"preferred_username": "#dana"}')`,
+				`SELECT auth.sync_provider_identities(@github, ARRAY['{"provider_user_id": "dana", "groups": ["Devs"]}']::jsonb[])`,
+				`SELECT auth.update_user_identity_on_login(@entra, 'ann_entra', '{}', '{Clerk}')`,
+				`SELECT auth.apply_database_roles(_skip_conflicts => true)`,
+				`SELECT auth.plan_database_roles()`,
 			} {
 				if _, err := w.Exec(t.Context(), w.name(sql), w.ids); err != nil {
-					t.Errorf("%s: %v", name, err)
+					t.Errorf("%s: %v", sql, err)
 				}
 			}
 			if got := w.text(t, w.DB, `SELECT DISTINCT action FROM auth.plan_database_roles()`); got != "" && got != "conflict" {
