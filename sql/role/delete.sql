@@ -4,7 +4,7 @@
 
 -- The one text that removes what depends on a role. It uses nothing but pg_catalog, so that it does the same in a database without
 -- Rolewright. Who runs it: a superuser, or somebody who may grant himself the roles that it takes.
-CREATE OR REPLACE FUNCTION auth.removal_script(
+CREATE OR REPLACE FUNCTION unsecure.removal_body(
     _role_name     text,
     _reassign_to   text    DEFAULT NULL,
     _drop_owned    boolean DEFAULT false,
@@ -15,11 +15,9 @@ CREATE OR REPLACE FUNCTION auth.removal_script(
 RETURNS text
 LANGUAGE sql
 STABLE
-SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
 AS $function$
     -- The arguments are one literal and put in last, so that no name can be taken for anything else.
-    SELECT 'DO ' || quote_literal(replace(replace($script$
+    SELECT replace(replace($script$
 DECLARE
     v_acl_query   text := {acl_query};
     v_arguments   jsonb := {arguments};
@@ -190,7 +188,7 @@ BEGIN
                                 'pg_type'::regclass, 'pg_constraint'::regclass)
         ), carrier (relid) AS (
             SELECT r.ev_class FROM pg_rewrite r
-            UNION SELECT t.tgrelid FROM pg_trigger t WHERE NOT t.tgisinternal
+            UNION SELECT t.tgrelid FROM pg_trigger t WHERE NOT t.tgisinternal OR t.tgconstraint = 0 -- a partition's copies are internal
             UNION SELECT p.polrelid FROM pg_policy p
             UNION SELECT i.indrelid FROM pg_index i
                   WHERE (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
@@ -495,7 +493,28 @@ $script$,
             'force', coalesce(_force, false),
             'reassign_code', coalesce(_reassign_code, false),
             'rehearse', coalesce(_rehearse, false),
-            'rolewright_owner', (SELECT r.rolname FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner()))::text)));
+            'rolewright_owner', (SELECT r.rolname FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner()))::text));
+$function$;
+
+COMMENT ON FUNCTION unsecure.removal_body(text, text, boolean, boolean, boolean, boolean) IS 'What auth.removal_script puts behind DO.';
+
+REVOKE ALL ON FUNCTION unsecure.removal_body(text, text, boolean, boolean, boolean, boolean) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.removal_script(
+    _role_name     text,
+    _reassign_to   text    DEFAULT NULL,
+    _drop_owned    boolean DEFAULT false,
+    _force         boolean DEFAULT false,
+    _reassign_code boolean DEFAULT false,
+    _rehearse      boolean DEFAULT false
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT format('DO %L', unsecure.removal_body(_role_name, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse));
 $function$;
 
 COMMENT ON FUNCTION auth.removal_script(text, text, boolean, boolean, boolean, boolean) IS
@@ -697,7 +716,7 @@ BEGIN
     PERFORM unsecure.lock_person(v_leaver.user_id);
     v_leaver := unsecure.require_deletable(_username);
     IF v_leaver.actual_name IS NULL THEN
-        RETURN 'DO ''BEGIN END''';
+        RETURN 'BEGIN END';
     END IF;
     PERFORM unsecure.require_successor(v_leaver.role_name, _reassign_to, _reassign_code);
     IF _reassign_to IS NULL AND NOT coalesce(_drop_owned, false) THEN
@@ -720,13 +739,13 @@ BEGIN
         FROM (SELECT unsecure.dependency_list(v_leaver.role_oid) AS list) AS l
         WHERE l.list IS NOT NULL;
     END IF;
-    RETURN auth.removal_script(v_leaver.actual_name, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse);
+    RETURN unsecure.removal_body(v_leaver.actual_name, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse);
 END;
 $function$;
 
 COMMENT ON FUNCTION auth.begin_object_removal(text, text, boolean, boolean, boolean, boolean) IS
-    'For a caller with rights of his own: checks and locks, writes the audit row, and returns the statement that he executes in the same '
-    'transaction (auth.removal_script). RW511: the role is active (unless _rehearse); others as auth.delete_identity.';
+    'For a caller with rights of his own: checks and locks, writes the audit row, and returns the body of the DO statement that he executes in '
+    'the same transaction (auth.removal_script). RW511: the role is active (unless _rehearse); others as auth.delete_identity.';
 
 CREATE OR REPLACE FUNCTION auth.remove_role_objects(
     _username      text,
@@ -743,7 +762,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    EXECUTE auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse);
+    EXECUTE format('DO %L', auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse));
 END;
 $function$;
 
@@ -783,11 +802,11 @@ BEGIN
     IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
        OR current_user = (SELECT r.rolname FROM pg_roles r JOIN pg_namespace n ON n.nspowner = r.oid WHERE n.nspname = 'auth')
     THEN
-        EXECUTE auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code, true);
+        EXECUTE format('DO %L', auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code, true));
     ELSE
         PERFORM auth.remove_role_objects(_username, _reassign_to, _drop_owned, _force, _reassign_code, true);
     END IF;
-    RETURN '{}';
+    RETURN ARRAY[]::text[];
 EXCEPTION
     WHEN SQLSTATE 'RW599' THEN
         GET STACKED DIAGNOSTICS v_done = PG_EXCEPTION_DETAIL;
@@ -827,8 +846,8 @@ AS $function$
 DECLARE
     v_role    jsonb;
     v_name    text;
-    v_objects text[] := '{}';
-    v_plan    auth.change[] := '{}';
+    v_objects text[] := ARRAY[]::text[];
+    v_plan    auth.change[] := ARRAY[]::auth.change[];
     v_reason  text;
     v_list    text;
 BEGIN
@@ -956,7 +975,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_leaver record := unsecure.require_deletable(_username);
-    v_done   auth.change[] := '{}';
+    v_done   auth.change[] := ARRAY[]::auth.change[];
 BEGIN
     PERFORM unsecure.require_reason(_reason);
     PERFORM unsecure.require_read_committed();
@@ -1029,10 +1048,11 @@ AS $procedure$
 DECLARE
     v_role     jsonb;
     v_left     jsonb;
-    v_removed  jsonb := '[]';
+    v_removed  jsonb := jsonb_build_array();
     v_attempt  integer := 0;
     v_is_again boolean;
     v_is_own   boolean; -- has the rights himself
+    v_admin    text;
 BEGIN
     COMMIT; -- where that is not possible, in a transaction block, it fails before anything is changed
     -- Both end with every COMMIT: a procedure with a SET clause could not COMMIT.
@@ -1066,10 +1086,20 @@ BEGIN
     LOOP
         v_attempt  := v_attempt + 1;
         v_is_again := false;
+        v_admin := NULL;
         IF v_is_own THEN
-            EXECUTE auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code);
+            -- What only a superuser may administer, he lets the owner drop. It goes with the role.
+            SELECT format('GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', r.rolname, o.rolname) INTO v_admin
+            FROM pg_roles r, pg_roles o, pg_namespace n, pg_roles me
+            WHERE r.oid = (v_role ->> 'role_oid')::oid AND n.nspname = 'auth' AND o.oid = n.nspowner AND me.rolname = current_user AND me.rolsuper
+              AND NOT pg_has_role(o.oid, r.oid, 'MEMBER WITH ADMIN OPTION')
+              AND current_setting('server_version_num')::integer >= 160000;
+            EXECUTE format('DO %L', auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code));
         ELSE
             PERFORM auth.remove_role_objects(_username, _reassign_to, _drop_owned, _force, _reassign_code);
+        END IF;
+        IF v_admin IS NOT NULL THEN
+            EXECUTE v_admin;
         END IF;
         v_removed := v_removed || coalesce(nullif(current_setting('rolewright.removal', true), ''), '[]')::jsonb;
         COMMIT;

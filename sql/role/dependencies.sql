@@ -50,7 +50,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
 BEGIN
-    RETURN QUERY EXECUTE format($query$
+    FOR database, kind, object, dependency, grantor, grantee_oid IN EXECUTE format($query$
         WITH acl AS MATERIALIZED (%s),
         entry AS (
             SELECT d.dbid, d.classid, d.objid, d.objsubid,
@@ -94,7 +94,10 @@ BEGIN
         JOIN pg_roles g ON g.oid = a.grantor
         WHERE a.grantor = $1 AND a.member <> $1
         ORDER BY 1 NULLS FIRST, 2, 3, 4, 5$query$, unsecure.role_acl_query())
-    USING _role_oid, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database());
+    USING _role_oid, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database())
+    LOOP
+        RETURN NEXT;
+    END LOOP;
 END;
 $function$;
 

@@ -208,7 +208,10 @@ func TestDeleteRefuses(t *testing.T) {
 	o.mustRemove(t, harness.Owner, "bob", "")
 }
 
+// Schema public as it is from PostgreSQL 15 on.
 const estate = `
+	ALTER SCHEMA public OWNER TO pg_database_owner;
+	REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 	CREATE SCHEMA work AUTHORIZATION ann;
 	GRANT CREATE, USAGE ON SCHEMA public TO ann;
 	CREATE TABLE public.secret (word text);
@@ -436,7 +439,6 @@ func TestDeleteRevokesWhatDelegatesGranted(t *testing.T) {
 			GRANT USAGE ON LANGUAGE plpgsql TO bob WITH GRANT OPTION;
 			GRANT CREATE ON TABLESPACE pg_default TO bob WITH GRANT OPTION;
 			GRANT CONNECT ON DATABASE `+o.Name+` TO bob WITH GRANT OPTION;
-			GRANT SET ON PARAMETER work_mem TO bob WITH GRANT OPTION;
 			SET ROLE bob;
 			GRANT USAGE ON SCHEMA "odd ""schema" TO ann;
 			GRANT SELECT, UPDATE ("b c") ON "odd ""schema"."the 'table" TO ann;
@@ -448,22 +450,28 @@ func TestDeleteRevokesWhatDelegatesGranted(t *testing.T) {
 			GRANT USAGE ON FOREIGN DATA WRAPPER fdw TO ann;
 			GRANT USAGE ON LANGUAGE plpgsql TO ann;
 			GRANT CREATE ON TABLESPACE pg_default TO ann;
-			GRANT SET ON PARAMETER work_mem TO ann;
 			RESET ROLE;
 			GRANT SELECT ON "odd ""schema"."the 'table" TO ann`)
 		// On what belongs to Rolewright's owner itself, only a session of it can revoke as somebody else.
-		want := 13
+		want := 12
+		if o.server.Major >= 15 {
+			harness.Exec(t, o.super, `GRANT SET ON PARAMETER work_mem TO bob WITH GRANT OPTION; SET ROLE bob;
+				GRANT SET ON PARAMETER work_mem TO ann; RESET ROLE`)
+			want++
+		}
 		if caller != "operator" {
 			harness.Exec(t, o.super, `SET ROLE bob; GRANT CONNECT ON DATABASE `+o.Name+` TO ann; RESET ROLE`)
-			want = 14
+			want++
 		}
 		before := o.ownMemberships(t)
 		if n := len(o.dependencies(t, "ann")); n != want {
 			t.Errorf("%d dependencies", n)
 		}
 		o.mustRemove(t, caller, "ann", "_drop_owned => true")
-		if n := len(o.dependencies(t, "bob")); n != 13 {
-			t.Errorf("bob has %d of 13: %v", n, o.dependencies(t, "bob"))
+		for _, line := range o.dependencies(t, "bob") {
+			if strings.Contains(line, "ann") {
+				t.Errorf("left: %s", line)
+			}
 		}
 		if caller != "" {
 			if after := o.ownMemberships(t); !strings.Contains(before, after) && after != before && len(after) >= len(before) {
@@ -776,4 +784,20 @@ func TestDeleteKeepsTheOwnersMemberships(t *testing.T) {
 			t.Errorf("memberships of the owner:\n%s\nbefore:\n%s", after, before)
 		}
 	}
+}
+
+func TestASuperuserDeletesWhatTheOwnerMayNotAdminister(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	harness.Exec(t, o.super, `CREATE ROLE root2 SUPERUSER LOGIN; CREATE ROLE foreign_one LOGIN REPLICATION BYPASSRLS;
+		CREATE SCHEMA work AUTHORIZATION foreign_one; SELECT auth.adopt_role('root2'), auth.adopt_role('foreign_one')`)
+	if o.server.Major >= 16 {
+		o.mustRefuse(t, "operator", "foreign_one", "_drop_owned => true", "RW514")
+	}
+	o.mustRefuse(t, "operator", "root2", "", "RW514")
+	if !harness.One[bool](t, o.super, `SELECT bool_and(rolcanlogin) FROM pg_roles WHERE rolname IN ('root2', 'foreign_one')`) {
+		t.Error("a refusal changed something")
+	}
+	o.mustRemove(t, "", "foreign_one", "_drop_owned => true")
+	o.mustRemove(t, "", "root2", "")
 }
