@@ -115,6 +115,12 @@ func (db *DB) Leaver(ctx context.Context, username string) (*Leaver, error) {
 	return leaver, err
 }
 
+// IsDeleted tells whether the role of somebody who has none now was deleted.
+func (db *DB) IsDeleted(ctx context.Context, d Deletion) (bool, error) {
+	return one[bool](ctx, db, `SELECT coalesce(auth.require_deletable(_username => @username, _reason => @reason) ->> 'state' = 'deleted', false)`,
+		args{"username": d.Username, "reason": d.Reason})
+}
+
 // OtherDatabases lists the databases, but the connected one, in which something depends on a role.
 func (db *DB) OtherDatabases(ctx context.Context, role string) ([]string, error) {
 	rows, err := db.q.Query(ctx, `

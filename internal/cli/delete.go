@@ -29,14 +29,11 @@ Without --reassign-to and --drop-owned a role that anything depends on is refuse
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			d.Username, d.ReassignTo = names[0], given(cmd, "reassign-to", &successor)
+			run := a.delete
 			if a.dryRun {
-				plan, err := a.planDelete(cmd.Context(), d)
-				if err != nil {
-					return err
-				}
-				return a.printPlan(plan)
+				run = a.planDelete
 			}
-			report, err := a.delete(cmd.Context(), d)
+			report, err := run(cmd.Context(), d)
 			if err != nil {
 				return err
 			}
@@ -215,37 +212,40 @@ func removedIn(database string, statements []string) []removed {
 }
 
 // planDelete is what delete would do, done and rolled back.
-func (a *app) planDelete(ctx context.Context, d authdb.Deletion) ([]authdb.Change, error) {
-	return inTx(ctx, a, func(_ pgx.Tx, db *authdb.DB) ([]authdb.Change, error) {
+func (a *app) planDelete(ctx context.Context, d authdb.Deletion) (deleted, error) {
+	return inTx(ctx, a, func(_ pgx.Tx, db *authdb.DB) (result deleted, err error) {
 		e, err := findElsewhere(ctx, db, d)
 		if err != nil {
-			return nil, err
+			return result, err
 		}
-		done, err := a.rehearse(ctx, db, d, e)
-		if err != nil {
-			return nil, err
+		if e.role == nil {
+			if result.AlreadyDeleted, err = db.IsDeleted(ctx, d); err != nil || result.AlreadyDeleted {
+				return result, err
+			}
+		} else {
+			result.RoleName = &e.role.RoleName
+		}
+		if result.Removed, err = a.rehearse(ctx, db, d, e); err != nil {
+			return result, err
 		}
 		begun, err := db.BeginDeprovision(ctx, authdb.Deprovision{Username: d.Username, Reason: d.Reason, Kind: "disable", StripElevated: true})
 		if err != nil {
-			return nil, err
+			return result, err
 		}
 		finished, err := db.FinishDeprovision(ctx, d.Username)
-		if err != nil || e.role == nil {
-			return begun, err
+		if err != nil {
+			return result, err
 		}
-		var rest []authdb.Change
-		for _, r := range done {
-			object := "objects in database " + r.Database
-			rest = append(rest, authdb.Change{Action: "alter", RoleName: e.role.RoleName, Object: &object, Statement: &r.Statement, Reason: &d.Reason})
-		}
-		if e.role.ActualName != nil {
+		var last []authdb.Change
+		if e.role != nil && e.role.ActualName != nil {
 			statement, err := db.DropStatement(ctx, *e.role.ActualName)
 			if err != nil {
-				return nil, err
+				return result, err
 			}
-			rest = append(rest, authdb.Change{Action: "drop", RoleName: e.role.RoleName, Statement: &statement, Reason: &d.Reason})
+			last = []authdb.Change{{Action: "drop", RoleName: e.role.RoleName, Statement: &statement, Reason: &d.Reason}}
 		}
-		return renumbered(begun, finished, rest), nil
+		result.Changes = renumbered(begun, finished, last)
+		return result, nil
 	})
 }
 
@@ -254,10 +254,12 @@ func (a *app) printDelete(d authdb.Deletion, r deleted) error {
 		if r.Removed == nil {
 			r.Removed = []removed{}
 		}
+		r.Changes = renumbered(r.Changes)
 		return a.printJSON(struct {
 			Username string `json:"username"`
 			deleted
-		}{d.Username, r})
+			DryRun bool `json:"dry_run"`
+		}{d.Username, r, a.dryRun})
 	}
 	done := "deleted"
 	switch {
