@@ -114,9 +114,20 @@ SET client_min_messages = error
 SET jit = off
 AS $function$
 DECLARE
-    v_step record;
-    v_left record;
+    v_step    record;
+    v_left    record;
+    v_members text;
 BEGIN
+    -- GRANT does not wait for somebody's open DROP ROLE of the member, and would leave the membership of nobody. A privilege does wait (and
+    -- fails when the role is gone), so all of them get one for a moment.
+    SELECT string_agg(DISTINCT quote_ident(c.role_name), ', ') INTO v_members
+    FROM unnest(_changes) AS c
+    WHERE c.action = 'grant' AND NOT EXISTS (SELECT FROM unnest(_changes) AS n WHERE n.action = 'create' AND n.role_name = c.role_name);
+    IF v_members IS NOT NULL THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION unsecure.lock_roles() TO %s', v_members);
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION unsecure.lock_roles() FROM %s', v_members);
+    END IF;
+
     FOR v_step IN SELECT * FROM unsecure.statements_of(_changes) LOOP
         -- The verifier is in no plan, so it is put in here.
         EXECUTE CASE WHEN v_step.is_password THEN format('ALTER ROLE %I PASSWORD %L', v_step.role_name, _verifier)
@@ -377,7 +388,7 @@ CREATE TRIGGER protected_role_audit_truncate
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('protected_role');
 
 -- Who once had an identity needs one, so that deleting the last one takes the login away instead of the condition.
-CREATE OR REPLACE FUNCTION unsecure.user_identity_gone()
+CREATE OR REPLACE FUNCTION unsecure.user_identity_deleted()
 RETURNS trigger
 LANGUAGE plpgsql
 VOLATILE
@@ -385,33 +396,75 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    UPDATE auth.database_role r
-    SET requires_identity = true
-    WHERE NOT r.requires_identity
-      AND CASE TG_OP
-              WHEN 'TRUNCATE' THEN EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = r.user_id)
-              ELSE r.user_id = OLD.user_id
-          END;
+    IF EXISTS (SELECT FROM auth.database_role r JOIN changed_row c ON c.user_id = r.user_id WHERE NOT r.requires_identity) THEN
+        PERFORM unsecure.lock_bindings(false);
+        PERFORM unsecure.lock_roles();
+        UPDATE auth.database_role r
+        SET requires_identity = true
+        FROM changed_row c
+        WHERE r.user_id = c.user_id AND NOT r.requires_identity;
+    END IF;
     RETURN NULL;
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.user_identity_gone() IS 'Trigger: a user who had an identity cannot log in to the database without one.';
+CREATE OR REPLACE FUNCTION unsecure.user_identity_moved()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = OLD.user_id AND NOT r.requires_identity) THEN
+        PERFORM unsecure.lock_bindings(false);
+        PERFORM unsecure.lock_roles();
+        UPDATE auth.database_role r SET requires_identity = true WHERE r.user_id = OLD.user_id;
+    END IF;
+    RETURN NULL;
+END;
+$function$;
 
-REVOKE ALL ON FUNCTION unsecure.user_identity_gone() FROM PUBLIC;
+CREATE OR REPLACE FUNCTION unsecure.user_identity_truncated()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.lock_bindings(false);
+    PERFORM unsecure.lock_roles();
+    UPDATE auth.database_role r
+    SET requires_identity = true
+    WHERE NOT r.requires_identity AND EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = r.user_id);
+    RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.user_identity_deleted() IS 'Statement trigger: a user who had an identity cannot log in to the database without one.';
+COMMENT ON FUNCTION unsecure.user_identity_moved() IS 'Row trigger: neither can one whose identity was given to somebody else.';
+COMMENT ON FUNCTION unsecure.user_identity_truncated() IS 'Statement trigger, before: nor can anybody when all identities go.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.user_identity_deleted(),
+    unsecure.user_identity_moved(),
+    unsecure.user_identity_truncated()
+FROM PUBLIC;
 
 CREATE TRIGGER user_identity_role_delete
     AFTER DELETE ON auth.user_identity
-    FOR EACH ROW EXECUTE FUNCTION unsecure.user_identity_gone();
+    REFERENCING OLD TABLE AS changed_row
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_identity_deleted();
 
 CREATE TRIGGER user_identity_role_update
     AFTER UPDATE OF user_id ON auth.user_identity
     FOR EACH ROW WHEN (OLD.user_id <> NEW.user_id)
-    EXECUTE FUNCTION unsecure.user_identity_gone();
+    EXECUTE FUNCTION unsecure.user_identity_moved();
 
 CREATE TRIGGER user_identity_role_truncate
     BEFORE TRUNCATE ON auth.user_identity
-    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_identity_gone();
+    FOR EACH STATEMENT EXECUTE FUNCTION unsecure.user_identity_truncated();
 
 REVOKE ALL ON auth.database_role, auth.group_role, auth.role_membership, auth.protected_role FROM PUBLIC;
 GRANT SELECT ON auth.database_role, auth.group_role, auth.role_membership, auth.protected_role TO rolewright_operator, rolewright_auditor;
@@ -623,7 +676,8 @@ BEGIN
         RAISE EXCEPTION 'there is neither a user nor a managed role %', coalesce(to_json(_username)::text, 'NULL')
             USING ERRCODE = 'RW011',
                   DETAIL  = CASE WHEN EXISTS (SELECT FROM pg_roles r WHERE r.rolname = _username)
-                                 THEN 'A role of this name exists, but Rolewright was not told to manage it.' END,
+                                 THEN 'A role of this name exists, but Rolewright was not told to manage it.'
+                                 ELSE 'No role of this name exists either.' END,
                   HINT    = 'auth.user_info and auth.database_role list them; auth.adopt_role takes an existing role under management.';
     ELSIF v_role.database_role_id IS NOT NULL AND v_user.user_id IS NOT NULL AND v_role.user_id IS DISTINCT FROM v_user.user_id THEN
         RAISE EXCEPTION 'two are named %: a user, and a role of somebody else', to_json(_username)
@@ -1148,16 +1202,16 @@ BEGIN
           AND unsecure.setting_value(s.key, s.value)
               IS DISTINCT FROM (SELECT substr(c, length(s.key) + 2)
                                 FROM pg_db_role_setting d, unnest(d.setconfig) AS c
-                                WHERE d.setrole = l.oid AND d.setdatabase = 0 AND starts_with(c, s.key || '='))
+                                WHERE d.setrole = l.oid AND d.setdatabase = 0 AND starts_with(lower(c), lower(s.key) || '='))
     ), change AS (
         -- 10: logins end first.
         SELECT 10 AS phase, 'alter' AS action, l.role_name, 'login' AS object, format('ALTER ROLE %I NOLOGIN', l.role_name) AS statement,
-               l.reason, l.oid AS alters, NULL::oid AS administers, NULL::oid AS grantor, NULL::boolean AS may_set
+               l.reason, l.oid AS alters, NULL::oid AS administers, NULL::oid AS grantor, NULL::boolean AS may_set, false AS is_given
         FROM login l
         WHERE l.problem IS NULL AND l.is_out AND l.rolcanlogin
         UNION ALL
         SELECT 20, 'alter', l.role_name, e.attribute, format('ALTER ROLE %I NO%s', l.role_name, upper(e.attribute)), l.reason, l.oid, NULL, NULL,
-               e.may_set
+               e.may_set, false
         FROM login l
         CROSS JOIN LATERAL (VALUES
             ('superuser', l.rolsuper, false),
@@ -1167,26 +1221,29 @@ BEGIN
             ('bypassrls', l.rolbypassrls, v_is_16 AND v_owner.rolbypassrls)) AS e (attribute, has_it, may_set)
         WHERE l.problem IS NULL AND l.state <> 'active' AND l.strips_elevated AND e.has_it
         UNION ALL
-        SELECT 30, 'create', g.role_name, NULL, format('CREATE ROLE %I NOLOGIN', g.role_name), 'bound to a group', NULL, NULL, NULL, NULL
+        SELECT 30, 'create', g.role_name, NULL, format('CREATE ROLE %I NOLOGIN', g.role_name), 'bound to a group', NULL, NULL, NULL, NULL, false
         FROM grouprole g
         WHERE g.problem IS NULL AND g.oid IS NULL
-          AND (v_all OR g.role_name IN (SELECT w.group_name FROM wanted w))
+          AND (v_all AND EXISTS (SELECT FROM auth.group_role b WHERE b.database_role_id = g.database_role_id)
+               OR g.role_name IN (SELECT w.group_name FROM wanted w))
         UNION ALL
         SELECT 40, 'create', l.role_name, NULL,
                format('CREATE ROLE %I LOGIN', l.role_name) || CASE WHEN l.rolinherit THEN '' ELSE ' NOINHERIT' END
                || coalesce(' CONNECTION LIMIT ' || (l.attributes ->> 'connection_limit')::integer, ''),
-               l.reason, NULL, NULL, NULL, NULL
+               l.reason, NULL, NULL, NULL, NULL, false
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NULL
         UNION ALL
         SELECT 50, 'grant', d.rolname, h.rolname,
                unsecure.grant_statement(h.rolname, d.rolname, d.rolinherit, x.inherit_option, x.set_option, x.admin_option),
-               format('%I had given it', l.role_name), NULL, x.roleid, NULL, NULL
+               format('%I had given it', l.role_name), NULL, x.roleid, NULL, NULL, false
         FROM dependent x
         JOIN login l ON l.oid = x.leaver
         JOIN pg_roles d ON d.oid = x.member
         JOIN pg_roles h ON h.oid = x.roleid
-        WHERE NOT EXISTS (SELECT FROM login o WHERE o.oid = x.member)
+        -- Managed memberships of managed members come back by themselves, or are not wanted.
+        WHERE NOT EXISTS (SELECT FROM login o
+                          WHERE o.oid = x.member AND (o.is_out OR EXISTS (SELECT FROM grouprole k WHERE k.oid = x.roleid)))
           AND NOT EXISTS (SELECT FROM pg_auth_members m
                           WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_owner.rolsuper THEN 10 ELSE v_owner.oid END)
         UNION ALL
@@ -1194,26 +1251,26 @@ BEGIN
                format('REVOKE %I FROM %I', s.group_name, s.role_name)
                || CASE WHEN v_is_16 THEN coalesce(format(' GRANTED BY %I', (SELECT r.rolname FROM pg_roles r WHERE r.oid = s.grantor)), '') ELSE '' END
                || CASE WHEN EXISTS (SELECT FROM dependent d WHERE d.roleid = s.roleid AND d.leaver = s.member) THEN ' CASCADE' ELSE '' END,
-               s.why, NULL, s.roleid, CASE WHEN v_is_16 THEN s.grantor END, NULL
+               s.why, NULL, s.roleid, CASE WHEN v_is_16 THEN s.grantor END, NULL, false
         FROM surplus s
         UNION ALL
-        SELECT 70, 'alter', l.role_name, 'login', format('ALTER ROLE %I LOGIN', l.role_name), l.reason, l.oid, NULL, NULL, NULL
+        SELECT 70, 'alter', l.role_name, 'login', format('ALTER ROLE %I LOGIN', l.role_name), l.reason, l.oid, NULL, NULL, NULL, false
         FROM login l
         WHERE l.problem IS NULL AND l.can_login AND NOT l.rolcanlogin
         UNION ALL
         SELECT 70, 'alter', l.role_name, 'inherit',
                format('ALTER ROLE %I %s', l.role_name, CASE WHEN (l.attributes ->> 'inherit')::boolean THEN 'INHERIT' ELSE 'NOINHERIT' END),
-               l.reason, l.oid, NULL, NULL, NULL
+               l.reason, l.oid, NULL, NULL, NULL, true
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NOT NULL AND (l.attributes ->> 'inherit')::boolean <> l.rolinherit
         UNION ALL
         SELECT 70, 'alter', l.role_name, 'connection_limit',
                format('ALTER ROLE %I CONNECTION LIMIT %s', l.role_name, (l.attributes ->> 'connection_limit')::integer),
-               l.reason, l.oid, NULL, NULL, NULL
+               l.reason, l.oid, NULL, NULL, NULL, true
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND (l.attributes ->> 'connection_limit')::integer <> l.rolconnlimit
         UNION ALL
-        SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL
+        SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL, true
         FROM setting s
         UNION ALL
         SELECT 80, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END, m.role_name, m.group_name,
@@ -1221,10 +1278,10 @@ BEGIN
                     THEN unsecure.grant_statement(m.group_name, m.role_name, m.rolinherit, m.inherit_option, m.set_option, m.admin_option,
                                                   m.is_held)
                     ELSE format('REVOKE ADMIN OPTION FOR %I FROM %I', m.group_name, m.role_name) END,
-               m.reason, NULL, m.group_oid, NULL, NULL
+               m.reason, NULL, m.group_oid, NULL, NULL, false
         FROM missing m
         UNION ALL
-        SELECT 0, 'conflict', p.role_name, NULL, NULL, p.problem, NULL, NULL, NULL, NULL
+        SELECT 0, 'conflict', p.role_name, NULL, NULL, p.problem, NULL, NULL, NULL, NULL, false
         FROM (
             SELECT l.role_name, l.problem FROM login l
             UNION
@@ -1235,6 +1292,9 @@ BEGIN
         SELECT c.*, coalesce(
                    CASE WHEN c.action <> 'conflict' AND c.phase <> 50 THEN u.why END,
                    CASE
+                       -- A provider is an operator's to change, and a setting such as search_path reaches far.
+                       WHEN c.is_given AND unsecure.is_elevated(c.alters)
+                           THEN 'the role is elevated: what a provider gives it is set by an administrator (auth.sync_identity)'
                        WHEN v_owner.rolsuper OR c.action = 'conflict' THEN NULL
                        WHEN NOT v_owner.rolcreaterole THEN format('%I lacks CREATEROLE', v_owner.rolname)
                        WHEN c.alters IS NOT NULL AND (a.rolsuper OR NOT v_is_16 AND a.rolreplication OR NOT coalesce(c.may_set, true))
@@ -1409,7 +1469,7 @@ BEGIN
             v_done := v_done + cardinality(v_todo);
         EXCEPTION
             -- Somebody else's psql changed the same role or membership meanwhile: look again.
-            WHEN internal_error OR unique_violation OR serialization_failure THEN
+            WHEN internal_error OR unique_violation OR serialization_failure OR undefined_object THEN
                 v_attempts := v_attempts + 1;
                 IF v_attempts > 5 THEN
                     RAISE;
@@ -1503,7 +1563,8 @@ GRANT EXECUTE ON FUNCTION auth.apply_database_roles(uuid[], boolean) TO rolewrig
 
 -- from sql/role/follow.sql
 -- +goose StatementBegin
--- What the functions of the other rooms call when they have changed somebody: the database roles follow in the same transaction.
+-- What the functions of the other rooms call when they have changed somebody: the database roles follow in the same transaction. Each takes
+-- the bindings' lock before it looks whether anybody has a role: whoever gives one holds it alone (apply.sql).
 
 -- A conflict stops nobody from logging in, or from being disabled; it is said, and stays in the plan.
 CREATE OR REPLACE FUNCTION unsecure.apply_and_warn(_user_ids uuid[])
@@ -1536,17 +1597,17 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_concerned uuid[] := ARRAY(
-        SELECT r.user_id FROM auth.database_role r WHERE r.user_id = ANY (_user_ids) AND r.state <> 'deleted');
+    v_concerned uuid[];
 BEGIN
-    IF EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles) THEN
-        v_concerned := _user_ids;
-    END IF;
+    PERFORM unsecure.lock_bindings(false);
+    v_concerned := CASE
+        WHEN EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles) THEN _user_ids
+        ELSE ARRAY(SELECT r.user_id FROM auth.database_role r WHERE r.user_id = ANY (_user_ids) AND r.state <> 'deleted')
+    END;
     IF v_concerned = '{}' THEN
         RETURN;
     END IF;
     PERFORM unsecure.require_read_committed();
-    PERFORM unsecure.lock_bindings(false);
     PERFORM unsecure.apply_and_warn(v_concerned);
 END;
 $function$;
@@ -1568,11 +1629,11 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_bindings(false);
     IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted') THEN
         RETURN;
     END IF;
     PERFORM unsecure.require_read_committed();
-    PERFORM unsecure.lock_bindings(false);
     IF _old_until = _new_until
        AND _old_ways @> _new_ways
        AND _new_ways @> _old_ways
@@ -1596,11 +1657,11 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_bindings(false);
     IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted') THEN
         RETURN;
     END IF;
     PERFORM unsecure.require_read_committed();
-    PERFORM unsecure.lock_bindings(false);
     IF EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = _user_group_id) THEN
         PERFORM unsecure.apply_and_warn(ARRAY[_user_id]);
     END IF;
@@ -1616,6 +1677,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_bindings(false);
     IF EXISTS (SELECT FROM auth.database_role r WHERE r.user_id IS NOT NULL)
        OR EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles)
     THEN
@@ -1639,6 +1701,7 @@ AS $function$
 DECLARE
     v_users uuid[];
 BEGIN
+    PERFORM unsecure.lock_bindings(false);
     IF NOT EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = ANY (_user_group_ids)) THEN
         RETURN;
     END IF;
@@ -1669,12 +1732,14 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_users uuid[] := ARRAY(
+    v_users uuid[];
+BEGIN
+    PERFORM unsecure.lock_bindings(false);
+    v_users := ARRAY(
         SELECT DISTINCT r.user_id
         FROM auth.user_identity i
         JOIN auth.database_role r ON r.user_id = i.user_id
         WHERE i.provider_id = _provider_id AND r.state <> 'deleted');
-BEGIN
     IF v_users = '{}' THEN
         RETURN;
     END IF;
@@ -1791,6 +1856,13 @@ DECLARE
     v_old  text;
 BEGIN
     PERFORM unsecure.require_user(_user_id);
+    -- A feed, and who disables a provider, ask who has a role: either they see this one, or we wait for them.
+    PERFORM unsecure.require_read_committed();
+    PERFORM 1
+    FROM auth.provider p
+    WHERE p.provider_id IN (SELECT i.provider_id FROM auth.user_identity i WHERE i.user_id = _user_id)
+    ORDER BY p.provider_id
+    FOR SHARE;
     PERFORM unsecure.lock_person(_user_id);
     PERFORM unsecure.require_touchable(_role_name);
 
@@ -1808,8 +1880,13 @@ BEGIN
                   HINT    = 'A role belongs to one user, and a user has one; auth.unbind_user_role takes it away first. Nothing was changed.';
     END IF;
 
-    -- Written, so that a REPEATABLE READ transaction that does not see the binding fails when it changes the user.
+    IF unsecure.is_elevated(v_role.role_oid) THEN
+        PERFORM unsecure.require_administrator(format('give somebody the elevated role %I', _role_name));
+    END IF;
+
+    -- Written, so that a REPEATABLE READ transaction that does not see the binding fails when it changes the user or an identity.
     UPDATE auth.user_info SET updated_at = updated_at WHERE user_id = _user_id;
+    UPDATE auth.user_identity SET updated_at = updated_at WHERE user_id = _user_id;
     IF v_role.database_role_id IS NULL THEN
         PERFORM unsecure.require_free_name(_role_name, _user_id, _reuse_name);
         INSERT INTO auth.database_role (role_name, user_id, requires_identity)
@@ -1830,7 +1907,8 @@ COMMENT ON FUNCTION auth.bind_user_role(uuid, text, boolean) IS
     'locked and, when the user has or had identities, with an active one at an active provider. An existing role must be taken under '
     'management first (auth.adopt_role), else it is a conflict of the plan. Returns whether anything changed; auth.apply_database_roles, '
     'or the user''s next login or sync, makes it so. RW011: no such user; RW502: the role is somebody else''s, or the user has another; '
-    'RW503: not for Rolewright; RW504: no possible name; RW516: the name was somebody else''s, see _reuse_name; RW501: not READ COMMITTED.';
+    'RW503: not for Rolewright; RW504: no possible name; RW513: only an administrator binds an elevated role; RW516: the name was somebody '
+    'else''s, see _reuse_name; RW501: not READ COMMITTED.';
 
 REVOKE ALL ON FUNCTION auth.bind_user_role(uuid, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.bind_user_role(uuid, text, boolean) TO rolewright_operator;
@@ -1930,6 +2008,9 @@ BEGIN
     ELSIF v_role.role_kind <> 'group' THEN
         PERFORM unsecure.require_managed_role(_role_name, 'group');
     END IF;
+    IF unsecure.is_elevated(v_role.role_oid) THEN
+        PERFORM unsecure.require_administrator(format('bind the elevated role %I', _role_name));
+    END IF;
 
     INSERT INTO auth.group_role AS b (user_group_id, database_role_id, inherit_option, set_option, admin_option)
     VALUES (_user_group_id, v_role.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false))
@@ -1949,7 +2030,7 @@ COMMENT ON FUNCTION auth.bind_group_role(uuid, text, boolean, boolean, boolean) 
     '(PostgreSQL manual: GRANT); _inherit NULL: as the member''s INHERIT attribute says; _inherit and _set from PostgreSQL 16 on. '
     'All managed login roles'' memberships in the role are managed from then on. Returns whether anything changed; '
     'auth.apply_database_roles makes it so. RW013: no such group; RW503: not for Rolewright; RW504: no possible name; RW505: it is a '
-    'login role; RW516: the name was a role''s that was deleted; RW518: an option that this server does not have; RW501: not READ COMMITTED.';
+    'login role; RW513: only an administrator binds an elevated role; RW516: the name was a role''s that was deleted; RW518: an option that this server does not have; RW501: not READ COMMITTED.';
 
 REVOKE ALL ON FUNCTION auth.bind_group_role(uuid, text, boolean, boolean, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.bind_group_role(uuid, text, boolean, boolean, boolean) TO rolewright_operator;
@@ -2947,6 +3028,61 @@ REVOKE ALL ON FUNCTION auth.sync_identity(text, jsonb, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.sync_identity(text, jsonb, boolean) TO rolewright_operator;
 -- +goose StatementEnd
 
+-- from sql/role/provider_attributes.sql
+-- +goose StatementBegin
+-- What a provider gives to the roles of its users must be possible: otherwise every login of theirs would fail on it.
+
+CREATE OR REPLACE FUNCTION unsecure.provider_role_attributes_changed()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_problems text[] := unsecure.attribute_problems(NEW.role_attributes);
+    v_setting  record;
+BEGIN
+    FOR v_setting IN SELECT s.setting_name AS name, s.setting_value AS value FROM unsecure.attribute_settings(NEW.role_attributes) AS s LOOP
+        IF NOT unsecure.may_set_parameter(v_setting.name) THEN
+            v_problems := v_problems || format('setting %s: the owner of Rolewright may not set it', to_json(v_setting.name));
+        ELSIF v_problems = '{}' AND v_setting.value <> 'null' THEN
+            -- Tried out, and taken back.
+            BEGIN
+                PERFORM set_config(v_setting.name, unsecure.setting_value(v_setting.name, v_setting.value), true);
+                RAISE EXCEPTION USING ERRCODE = 'RW599';
+            EXCEPTION
+                WHEN SQLSTATE 'RW599' THEN NULL;
+                WHEN OTHERS THEN
+                    v_problems := v_problems || format('setting %s: %s', to_json(v_setting.name), SQLERRM);
+            END;
+        END IF;
+    END LOOP;
+    IF v_problems <> '{}' THEN
+        RAISE EXCEPTION 'no role can have these attributes'
+            USING ERRCODE = 'RW508',
+                  DETAIL  = array_to_string(v_problems, E'.\n') || '.',
+                  HINT    = 'auth.provider.role_attributes takes connection_limit, inherit and settings. Nothing was changed.';
+    END IF;
+    RETURN NEW;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.provider_role_attributes_changed() IS 'Row trigger: RW508 for role_attributes that no role can have.';
+
+REVOKE ALL ON FUNCTION unsecure.provider_role_attributes_changed() FROM PUBLIC;
+
+CREATE TRIGGER provider_role_attributes_insert
+    BEFORE INSERT ON auth.provider
+    FOR EACH ROW WHEN (NEW.role_attributes <> '{}')
+    EXECUTE FUNCTION unsecure.provider_role_attributes_changed();
+
+CREATE TRIGGER provider_role_attributes_update
+    BEFORE UPDATE OF role_attributes ON auth.provider
+    FOR EACH ROW WHEN (NEW.role_attributes <> '{}' AND NEW.role_attributes <> OLD.role_attributes)
+    EXECUTE FUNCTION unsecure.provider_role_attributes_changed();
+-- +goose StatementEnd
+
 -- from sql/role/relationship.sql
 -- +goose StatementBegin
 -- Memberships that somebody gives by hand, beside those that come from groups.
@@ -2987,6 +3123,9 @@ BEGIN
             RAISE EXCEPTION 'role % is %', quote_ident(_role_name), v_role.state
                 USING ERRCODE = 'RW511', DETAIL = 'It has no memberships.', HINT = 'auth.restore_identity brings it back. Nothing was changed.';
         END IF;
+        IF unsecure.is_elevated(v_group.role_oid) THEN
+            PERFORM unsecure.require_administrator(format('give memberships in the elevated role %I', _group_role));
+        END IF;
         INSERT INTO auth.role_membership AS m (database_role_id, group_role_id, inherit_option, set_option, admin_option)
         VALUES (v_role.database_role_id, v_group.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false))
         ON CONFLICT (database_role_id, group_role_id) DO UPDATE
@@ -3022,7 +3161,7 @@ COMMENT ON FUNCTION auth.manage_relationship(text, text, text, boolean, boolean,
     'Makes a managed login role a member of a managed group role (_action add, with these options: see auth.bind_group_role), or ends '
     'that (remove). It stays so whatever the user''s groups are. Returns what was done; no rows: it was so already. RW019: not managed; '
     'RW505: not a login role, not a group role; RW503: not for Rolewright; RW506: PostgreSQL does not let Rolewright''s owner do it, with the '
-    'statement for a superuser; RW510: the membership comes from a group; RW511: the role is suspended or disabled; RW518: an option '
+    'statement for a superuser; RW510: the membership comes from a group; RW511: the role is suspended or disabled; RW513: only an administrator gives memberships in an elevated role; RW518: an option '
     'that this server does not have; RW519: another action; RW501: not READ COMMITTED.';
 
 REVOKE ALL ON FUNCTION auth.manage_relationship(text, text, text, boolean, boolean, boolean) FROM PUBLIC;
@@ -3109,8 +3248,9 @@ BEGIN
         strips_elevated  = _strip_elevated,
         state_changed_at = now(),
         updated_at       = now(),
-        -- apply_roles records what loses its login; who has none any more keeps what was recorded then.
-        recorded         = coalesce(r.recorded, unsecure.describe_role(r.role_oid))
+        -- Who cannot log in any more keeps what was recorded when that was lost.
+        recorded         = CASE WHEN r.recorded IS NULL OR r.state = 'active' AND (SELECT a.rolcanlogin FROM pg_roles a WHERE a.oid = r.role_oid)
+                                THEN unsecure.describe_role(r.role_oid) ELSE r.recorded END
     WHERE r.database_role_id = v_person.database_role_id
       AND (r.state, r.reason, r.strips_elevated)
           IS DISTINCT FROM (CASE _kind WHEN 'suspend' THEN 'suspended' ELSE 'disabled' END, _reason, _strip_elevated);
@@ -3125,7 +3265,7 @@ BEGIN
     END IF;
     -- So that coming back does not enable a user who was disabled before.
     UPDATE auth.database_role r
-    SET recorded = r.recorded || jsonb_build_object('user_active', v_active)
+    SET recorded = coalesce(r.recorded, '{}') || jsonb_build_object('user_active', v_active)
     WHERE r.database_role_id = v_person.database_role_id AND v_role.state = 'active';
 END;
 $function$;
@@ -3260,7 +3400,7 @@ CREATE OR REPLACE PROCEDURE auth.deprovision_identity(
 LANGUAGE plpgsql
 AS $procedure$
 DECLARE
-    v_is_super boolean := (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user);
+    v_is_super boolean;
     v_begun    auth.change[];
     v_finished auth.change[];
     v_sessions integer := 0;
@@ -3270,14 +3410,18 @@ DECLARE
     v_left     text;
 BEGIN
     COMMIT; -- where that is not possible, in a transaction block, it fails before anything is changed
+    -- Both last until the next COMMIT, which a procedure with a SET clause could not do.
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    v_is_super := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
+    v_begun    := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
     IF v_is_super THEN
         PERFORM unsecure.execute_conflicts(v_begun);
     END IF;
     COMMIT;
 
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
     IF v_is_super THEN
         PERFORM unsecure.execute_conflicts(v_finished);
@@ -3285,34 +3429,34 @@ BEGIN
     END IF;
     COMMIT;
 
-    IF _terminate THEN
-        v_until := pg_catalog.clock_timestamp() + interval '10 seconds';
-        WHILE v_quiet < 2 AND pg_catalog.clock_timestamp() < v_until LOOP
-            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-            v_seen := auth.end_identity_sessions(_username);
-            IF v_is_super THEN
-                PERFORM pg_catalog.pg_terminate_backend(a.pid)
-                FROM pg_catalog.pg_stat_activity a
-                JOIN auth.database_role r ON r.role_oid = a.usesysid
-                WHERE r.database_role_id = (SELECT p.database_role_id FROM unsecure.find_person(_username) AS p);
-            END IF;
-            v_sessions := greatest(v_sessions, v_seen);
-            v_quiet    := CASE v_seen WHEN 0 THEN v_quiet + 1 ELSE 0 END;
-            COMMIT; -- pg_stat_activity is read once per transaction
-            PERFORM pg_catalog.pg_sleep(0.05);
-        END LOOP;
-    END IF;
+    WHILE _terminate AND v_quiet < 2 LOOP
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        v_until := coalesce(v_until, clock_timestamp() + interval '10 seconds');
+        v_seen  := auth.end_identity_sessions(_username);
+        IF v_is_super THEN
+            PERFORM pg_terminate_backend(a.pid)
+            FROM pg_stat_activity a
+            JOIN auth.database_role r ON r.role_oid = a.usesysid
+            WHERE r.database_role_id = (SELECT p.database_role_id FROM unsecure.find_person(_username) AS p);
+        END IF;
+        v_sessions := greatest(v_sessions, v_seen);
+        v_quiet    := CASE WHEN clock_timestamp() > v_until THEN 2 WHEN v_seen = 0 THEN v_quiet + 1 ELSE 0 END;
+        PERFORM pg_sleep(0.05);
+        COMMIT; -- pg_stat_activity is read once per transaction
+    END LOOP;
 
-    _report := pg_catalog.jsonb_build_object(
-        'changes', (SELECT coalesce(pg_catalog.jsonb_agg(c), '[]') FROM pg_catalog.unnest(v_begun || v_finished) AS c),
-        'sessions_ended', CASE WHEN v_seen = 0 THEN v_sessions ELSE v_sessions - v_seen END,
-        'left', (SELECT coalesce(pg_catalog.jsonb_agg(p), '[]') FROM auth.leaver_proof(_username) AS p));
-
-    SELECT pg_catalog.string_agg(pg_catalog.format('%s %s (granted by %s)', p.way, p.object, p.grantor), E'\n') INTO v_left
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    _report := jsonb_build_object(
+        'changes', (SELECT coalesce(jsonb_agg(c), '[]') FROM unnest(v_begun || v_finished) AS c),
+        'sessions_ended', v_sessions - v_seen,
+        'left', (SELECT coalesce(jsonb_agg(p), '[]') FROM auth.leaver_proof(_username) AS p));
+    SELECT string_agg(concat_ws(' ', p.way, p.object, 'granted by ' || p.grantor), E'\n') INTO v_left
     FROM auth.leaver_proof(_username) AS p
-    WHERE p.way = 'membership' OR p.way = 'session' AND _terminate OR p.way = 'credential';
+    WHERE p.way IN ('membership', 'credential') OR p.way = 'session' AND _terminate;
     IF v_left IS NOT NULL THEN
-        RAISE EXCEPTION '% cannot log in any more, but ways in are left', _username
+        RAISE EXCEPTION '% cannot log in any more, but ways in are left', to_json(_username)
             USING ERRCODE = 'RW517',
                   DETAIL  = v_left,
                   HINT    = 'What could be done is committed. auth.finish_deprovision shows the statements for a superuser; a superuser can also call this procedure.';
@@ -3386,7 +3530,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
 BEGIN
-    RETURN QUERY EXECUTE format($query$
+    FOR database, kind, object, dependency, grantor, grantee_oid IN EXECUTE format($query$
         WITH acl AS MATERIALIZED (%s),
         entry AS (
             SELECT d.dbid, d.classid, d.objid, d.objsubid,
@@ -3430,7 +3574,10 @@ BEGIN
         JOIN pg_roles g ON g.oid = a.grantor
         WHERE a.grantor = $1 AND a.member <> $1
         ORDER BY 1 NULLS FIRST, 2, 3, 4, 5$query$, unsecure.role_acl_query())
-    USING _role_oid, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database());
+    USING _role_oid, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database())
+    LOOP
+        RETURN NEXT;
+    END LOOP;
 END;
 $function$;
 
@@ -3490,16 +3637,14 @@ DECLARE
     v_person record;
     v_role   auth.database_role;
 BEGIN
-    BEGIN
+    IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.role_name = _username AND r.state = 'deleted')
+       OR EXISTS (SELECT FROM auth.database_role r WHERE r.role_name = _username AND r.state <> 'deleted')
+       OR EXISTS (SELECT FROM auth.user_info u WHERE lower(u.username) = lower(_username))
+    THEN
         v_person := unsecure.find_person(_username);
         user_id  := v_person.user_id;
         SELECT * INTO v_role FROM auth.database_role r WHERE r.database_role_id = v_person.database_role_id;
-    EXCEPTION
-        WHEN SQLSTATE 'RW011' OR SQLSTATE 'RW503' THEN
-            IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.role_name = _username AND r.state = 'deleted') THEN
-                RAISE;
-            END IF;
-    END;
+    END IF;
     IF v_role.database_role_id IS NULL THEN
         SELECT * INTO v_role
         FROM auth.database_role r
@@ -3603,7 +3748,7 @@ GRANT EXECUTE ON FUNCTION auth.leaver_proof(text) TO rolewright_operator, rolewr
 
 -- The one text that removes what depends on a role. It uses nothing but pg_catalog, so that it does the same in a database without
 -- Rolewright. Who runs it: a superuser, or somebody who may grant himself the roles that it takes.
-CREATE OR REPLACE FUNCTION auth.removal_script(
+CREATE OR REPLACE FUNCTION unsecure.removal_body(
     _role_name     text,
     _reassign_to   text    DEFAULT NULL,
     _drop_owned    boolean DEFAULT false,
@@ -3614,11 +3759,9 @@ CREATE OR REPLACE FUNCTION auth.removal_script(
 RETURNS text
 LANGUAGE sql
 STABLE
-SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
 AS $function$
     -- The arguments are one literal and put in last, so that no name can be taken for anything else.
-    SELECT 'DO ' || quote_literal(replace(replace($script$
+    SELECT replace(replace($script$
 DECLARE
     v_acl_query   text := {acl_query};
     v_arguments   jsonb := {arguments};
@@ -3634,6 +3777,9 @@ DECLARE
     v_row         record;
     v_item        record;
     v_items       jsonb;
+    v_drop_owned  text;
+    v_problem     text;
+    v_needed      oid[];
     v_taken       oid[] := '{}';
     v_before      jsonb;
     v_undo        jsonb := '[]';
@@ -3786,7 +3932,7 @@ BEGIN
                                 'pg_type'::regclass, 'pg_constraint'::regclass)
         ), carrier (relid) AS (
             SELECT r.ev_class FROM pg_rewrite r
-            UNION SELECT t.tgrelid FROM pg_trigger t WHERE NOT t.tgisinternal
+            UNION SELECT t.tgrelid FROM pg_trigger t WHERE NOT t.tgisinternal OR t.tgconstraint = 0 -- a partition's copies are internal
             UNION SELECT p.polrelid FROM pg_policy p
             UNION SELECT i.indrelid FROM pg_index i
                   WHERE (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
@@ -3825,7 +3971,10 @@ BEGIN
         IF v_is_super AND v_is_16 AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = v_arguments ->> 'rolewright_owner') THEN
             EXECUTE format('GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', v_code_owner, v_arguments ->> 'rolewright_owner');
         END IF;
-        v_done := v_done || format('CREATE ROLE %I NOLOGIN', v_code_owner);
+        v_done   := v_done || format('CREATE ROLE %I NOLOGIN', v_code_owner);
+        v_before := v_before || (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'oid'), '[]') FROM pg_auth_members m
+                                 WHERE m.member = (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)
+                                   AND m.roleid = (SELECT r.oid FROM pg_roles r WHERE r.rolname = v_code_owner));
     END IF;
     IF v_code <> '{}' AND EXISTS (
         SELECT
@@ -3920,37 +4069,33 @@ BEGIN
                 USING ERRCODE = 'RW507', HINT = 'As a superuser, CALL auth.delete_identity with the same arguments. Nothing was changed.';
         END IF;
     END LOOP;
-    IF v_successor IS NOT NULL OR (v_arguments ->> 'drop_owned')::boolean THEN
-        v_done := v_done || (format('DROP OWNED BY %I', v_leaver) || CASE WHEN (v_arguments ->> 'force')::boolean THEN ' CASCADE' ELSE '' END);
-        EXECUTE v_done[cardinality(v_done)];
 
-        -- DROP OWNED revokes as the owner of the object, or with somebody's right to grant: what others granted, it leaves. They themselves
-        -- revoke it, or whoever has the rights of them alone.
+    -- DROP OWNED revokes as the owner of the object, or with somebody's right to grant: what others granted, it leaves. They themselves
+    -- revoke it, or whoever has the rights of them alone. Who is no superuser may not even try it where he has no right at all, and does it last.
+    v_drop_owned := format('DROP OWNED BY %I', v_leaver) || CASE WHEN (v_arguments ->> 'force')::boolean THEN ' CASCADE' ELSE '' END;
+    IF v_successor IS NOT NULL OR (v_arguments ->> 'drop_owned')::boolean THEN
+        IF v_is_super THEN
+            EXECUTE v_drop_owned;
+            v_done := v_done || v_drop_owned;
+        END IF;
         EXECUTE format($query$
-            SELECT jsonb_agg(to_jsonb(i) ORDER BY i.privilege_type NULLS LAST, i.classid, i.objid, i.objsubid)
-            FROM (
-                SELECT q.classid, q.objid, q.objsubid, q.privilege_type, g.rolname AS grantor
-                FROM (%s) AS q
-                JOIN pg_roles g ON g.oid = q.grantor
-                WHERE q.grantee = $1 AND q.grantor <> $1 AND q.classid <> 'pg_default_acl'::regclass
-                UNION ALL
-                -- Policies, of which DROP OWNED takes the role for the table's owner only.
-                SELECT d.classid, d.objid, 0, NULL, g.rolname
-                FROM pg_shdepend d
-                JOIN pg_policy p ON p.oid = d.objid
-                JOIN pg_class c ON c.oid = p.polrelid
-                JOIN pg_roles g ON g.oid = c.relowner
-                WHERE d.classid = 'pg_policy'::regclass AND d.dbid = $2 AND d.refclassid = 'pg_authid'::regclass AND d.refobjid = $1
-            ) AS i$query$, v_acl_query)
+            SELECT jsonb_agg(to_jsonb(q) - 'acl' || jsonb_build_object('grantor', g.rolname, 'n', 1))
+            FROM (%s) AS q
+            JOIN pg_roles g ON g.oid = q.grantor
+            WHERE q.grantee = $1 AND q.grantor <> $1 AND q.classid <> 'pg_default_acl'::regclass$query$, v_acl_query)
         INTO v_items
-        USING v_oid, v_database;
+        USING v_oid;
+        v_items := coalesce(v_items, '[]');
+        IF NOT v_is_super THEN
+            v_items := v_items || '[{"n": 2}]';
+        END IF;
     END IF;
 
     FOR v_item IN
-        SELECT i.n, i.classid, i.objid, i.objsubid, i.privilege_type, i.grantor, i.classid IS NULL AS is_end
-        FROM jsonb_to_recordset('[{"n": 0}]' || coalesce(v_items, '[]') || '[{"n": 2}]')
+        SELECT i.*
+        FROM jsonb_to_recordset('[{"n": 0}]' || coalesce(v_items, '[]') || '[{"n": 3}]')
             AS i (n integer, classid oid, objid oid, objsubid integer, privilege_type text, grantor text)
-        ORDER BY coalesce(i.n, 1), i.privilege_type NULLS LAST, i.classid, i.objid, i.objsubid
+        ORDER BY i.n, i.classid, i.objid, i.objsubid, i.privilege_type
     LOOP
         -- First of all, and after each: nobody has more memberships than before.
         FOR v_row IN
@@ -3971,10 +4116,10 @@ BEGIN
                      || CASE WHEN v_is_16 THEN format(' GRANTED BY %I', v_row.grantor_name) ELSE '' END
             END;
         END LOOP;
-        CONTINUE WHEN v_item.is_end;
+        CONTINUE WHEN v_item.n IN (0, 3);
 
         v_objects := CASE
-            WHEN v_item.privilege_type IS NULL THEN format('DROP OWNED BY %I', v_leaver)
+            WHEN v_item.n = 2 THEN v_drop_owned
             ELSE format('REVOKE %s', v_item.privilege_type)
                  || CASE WHEN v_item.objsubid <> 0
                          THEN format(' (%I)', (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = v_item.objid AND a.attnum = v_item.objsubid))
@@ -3998,12 +4143,27 @@ BEGIN
                     END
                  || format(' FROM %I CASCADE', v_leaver)
         END;
+        -- Of whatever is left after all, in schemas that the grantors cannot use, or in policies: DROP OWNED needs no names.
+        IF v_item.n = 2 THEN
+            EXECUTE format($query$
+                SELECT ARRAY(
+                    SELECT q.grantor FROM (%s) AS q WHERE q.grantee = $1 AND q.grantor <> $1 AND q.classid <> 'pg_default_acl'::regclass
+                    UNION
+                    SELECT c.relowner
+                    FROM pg_shdepend d
+                    JOIN pg_policy p ON p.oid = d.objid
+                    JOIN pg_class c ON c.oid = p.polrelid
+                    WHERE d.classid = 'pg_policy'::regclass AND d.dbid = $2 AND d.refclassid = 'pg_authid'::regclass AND d.refobjid = $1)
+                $query$, v_acl_query)
+            INTO v_needed
+            USING v_oid, v_database;
+        END IF;
         BEGIN
             IF NOT v_is_super THEN
                 FOR v_row IN
                     SELECT r.oid, r.rolname
                     FROM pg_roles r
-                    WHERE r.rolname IN (v_item.grantor, CASE WHEN v_item.privilege_type IS NULL THEN v_leaver END)
+                    WHERE (r.rolname = v_item.grantor OR v_item.n = 2 AND (r.oid = v_oid OR r.oid = ANY (v_needed) AND NOT r.rolsuper))
                       AND NOT (pg_has_role(r.oid, 'USAGE') AND pg_has_role(r.oid, CASE WHEN v_is_16 THEN 'SET' ELSE 'MEMBER' END))
                 LOOP
                     EXECUTE format('GRANT %I TO CURRENT_USER', v_row.rolname) || CASE WHEN v_is_16 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END;
@@ -4011,7 +4171,7 @@ BEGIN
                 END LOOP;
             END IF;
             BEGIN
-                IF v_item.privilege_type IS NOT NULL THEN
+                IF v_item.n = 1 THEN
                     PERFORM set_config('role', v_item.grantor, true);
                 END IF;
                 EXECUTE v_objects;
@@ -4022,7 +4182,9 @@ BEGIN
             END;
             v_done := v_done || v_objects;
         EXCEPTION
-            WHEN insufficient_privilege OR invalid_grant_operation THEN NULL; -- it is found to be left
+            WHEN insufficient_privilege OR invalid_grant_operation THEN
+                -- Found to be left, by name.
+                v_problem := CASE WHEN v_item.n = 2 THEN SQLERRM END;
         END;
     END LOOP;
     IF EXISTS (
@@ -4047,9 +4209,11 @@ BEGIN
         FROM pg_shdepend d
         WHERE d.refclassid = 'pg_authid'::regclass
           AND d.refobjid = $1
-          AND (d.dbid IN (0, $2)) $query$, v_acl_query)
+          AND d.dbid IN (0, $2)
+          AND (d.deptype = 'a' OR NOT $3)$query$, v_acl_query)
     INTO v_objects
-    USING v_oid, v_database;
+    USING v_oid, v_database, v_problem IS NOT NULL;
+    v_objects := coalesce(v_objects, v_problem);
     IF v_objects IS NOT NULL THEN
         RAISE EXCEPTION 'role % has what % cannot take from it', quote_ident(v_leaver), quote_ident(current_user)
             USING ERRCODE = 'RW514',
@@ -4073,7 +4237,28 @@ $script$,
             'force', coalesce(_force, false),
             'reassign_code', coalesce(_reassign_code, false),
             'rehearse', coalesce(_rehearse, false),
-            'rolewright_owner', (SELECT r.rolname FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner()))::text)));
+            'rolewright_owner', (SELECT r.rolname FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner()))::text));
+$function$;
+
+COMMENT ON FUNCTION unsecure.removal_body(text, text, boolean, boolean, boolean, boolean) IS 'What auth.removal_script puts behind DO.';
+
+REVOKE ALL ON FUNCTION unsecure.removal_body(text, text, boolean, boolean, boolean, boolean) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.removal_script(
+    _role_name     text,
+    _reassign_to   text    DEFAULT NULL,
+    _drop_owned    boolean DEFAULT false,
+    _force         boolean DEFAULT false,
+    _reassign_code boolean DEFAULT false,
+    _rehearse      boolean DEFAULT false
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT format('DO %L', unsecure.removal_body(_role_name, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse));
 $function$;
 
 COMMENT ON FUNCTION auth.removal_script(text, text, boolean, boolean, boolean, boolean) IS
@@ -4275,7 +4460,7 @@ BEGIN
     PERFORM unsecure.lock_person(v_leaver.user_id);
     v_leaver := unsecure.require_deletable(_username);
     IF v_leaver.actual_name IS NULL THEN
-        RETURN 'DO ''BEGIN END''';
+        RETURN 'BEGIN END';
     END IF;
     PERFORM unsecure.require_successor(v_leaver.role_name, _reassign_to, _reassign_code);
     IF _reassign_to IS NULL AND NOT coalesce(_drop_owned, false) THEN
@@ -4298,13 +4483,13 @@ BEGIN
         FROM (SELECT unsecure.dependency_list(v_leaver.role_oid) AS list) AS l
         WHERE l.list IS NOT NULL;
     END IF;
-    RETURN auth.removal_script(v_leaver.actual_name, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse);
+    RETURN unsecure.removal_body(v_leaver.actual_name, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse);
 END;
 $function$;
 
 COMMENT ON FUNCTION auth.begin_object_removal(text, text, boolean, boolean, boolean, boolean) IS
-    'For a caller with rights of his own: checks and locks, writes the audit row, and returns the statement that he executes in the same '
-    'transaction (auth.removal_script). RW511: the role is active (unless _rehearse); others as auth.delete_identity.';
+    'For a caller with rights of his own: checks and locks, writes the audit row, and returns the body of the DO statement that he executes in '
+    'the same transaction (auth.removal_script). RW511: the role is active (unless _rehearse); others as auth.delete_identity.';
 
 CREATE OR REPLACE FUNCTION auth.remove_role_objects(
     _username      text,
@@ -4321,7 +4506,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    EXECUTE auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse);
+    EXECUTE format('DO %L', auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code, _rehearse));
 END;
 $function$;
 
@@ -4361,11 +4546,11 @@ BEGIN
     IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
        OR current_user = (SELECT r.rolname FROM pg_roles r JOIN pg_namespace n ON n.nspowner = r.oid WHERE n.nspname = 'auth')
     THEN
-        EXECUTE auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code, true);
+        EXECUTE format('DO %L', auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code, true));
     ELSE
         PERFORM auth.remove_role_objects(_username, _reassign_to, _drop_owned, _force, _reassign_code, true);
     END IF;
-    RETURN '{}';
+    RETURN ARRAY[]::text[];
 EXCEPTION
     WHEN SQLSTATE 'RW599' THEN
         GET STACKED DIAGNOSTICS v_done = PG_EXCEPTION_DETAIL;
@@ -4405,8 +4590,8 @@ AS $function$
 DECLARE
     v_role    jsonb;
     v_name    text;
-    v_objects text[] := '{}';
-    v_plan    auth.change[] := '{}';
+    v_objects text[] := ARRAY[]::text[];
+    v_plan    auth.change[] := ARRAY[]::auth.change[];
     v_reason  text;
     v_list    text;
 BEGIN
@@ -4534,7 +4719,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_leaver record := unsecure.require_deletable(_username);
-    v_done   auth.change[] := '{}';
+    v_done   auth.change[] := ARRAY[]::auth.change[];
 BEGIN
     PERFORM unsecure.require_reason(_reason);
     PERFORM unsecure.require_read_committed();
@@ -4607,10 +4792,11 @@ AS $procedure$
 DECLARE
     v_role     jsonb;
     v_left     jsonb;
-    v_removed  jsonb := '[]';
+    v_removed  jsonb := jsonb_build_array();
     v_attempt  integer := 0;
     v_is_again boolean;
     v_is_own   boolean; -- has the rights himself
+    v_admin    text;
 BEGIN
     COMMIT; -- where that is not possible, in a transaction block, it fails before anything is changed
     -- Both end with every COMMIT: a procedure with a SET clause could not COMMIT.
@@ -4644,10 +4830,20 @@ BEGIN
     LOOP
         v_attempt  := v_attempt + 1;
         v_is_again := false;
+        v_admin := NULL;
         IF v_is_own THEN
-            EXECUTE auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code);
+            -- What only a superuser may administer, he lets the owner drop. It goes with the role.
+            SELECT format('GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', r.rolname, o.rolname) INTO v_admin
+            FROM pg_roles r, pg_roles o, pg_namespace n, pg_roles me
+            WHERE r.oid = (v_role ->> 'role_oid')::oid AND n.nspname = 'auth' AND o.oid = n.nspowner AND me.rolname = current_user AND me.rolsuper
+              AND NOT pg_has_role(o.oid, r.oid, 'MEMBER WITH ADMIN OPTION')
+              AND current_setting('server_version_num')::integer >= 160000;
+            EXECUTE format('DO %L', auth.begin_object_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code));
         ELSE
             PERFORM auth.remove_role_objects(_username, _reassign_to, _drop_owned, _force, _reassign_code);
+        END IF;
+        IF v_admin IS NOT NULL THEN
+            EXECUTE v_admin;
         END IF;
         v_removed := v_removed || coalesce(nullif(current_setting('rolewright.removal', true), ''), '[]')::jsonb;
         COMMIT;
@@ -4735,6 +4931,11 @@ AS $function$
         WHERE o.oid = unsecure.rolewright_owner()
     ), judged AS (
         SELECT c.*, o.is_16,
+               -- The grantor may be gone, or not allowed to any more; then it is granted by who does it.
+               EXISTS (SELECT
+                       FROM pg_catalog.pg_roles g
+                       WHERE g.rolname = c.grantor AND (g.oid = 10 OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m
+                                                                              WHERE m.member = g.oid AND m.roleid = c.group_oid AND m.admin_option))) AS can_grant,
                CASE
                    WHEN c.group_oid IS NULL THEN 'that role is gone'
                    WHEN c.is_managed THEN 'nothing gives this membership any more'
@@ -4755,7 +4956,7 @@ AS $function$
            j.role_name, j.group_name,
            CASE WHEN j.cut IS NULL THEN
                unsecure.grant_statement(j.group_name, j.role_name, j.rolinherit, j.inherit, j."set", j.admin)
-               || CASE WHEN j.obstacle IS NOT NULL AND j.is_16 THEN format(' GRANTED BY %I', j.grantor) ELSE '' END
+               || CASE WHEN j.obstacle IS NOT NULL AND j.is_16 AND j.can_grant THEN format(' GRANTED BY %I', j.grantor) ELSE '' END
            END,
            'recorded membership' || coalesce('; ' || j.cut, '') || coalesce('; ' || j.obstacle, '')
     FROM judged j;
@@ -4897,13 +5098,19 @@ CREATE OR REPLACE PROCEDURE auth.restore_identity(
 LANGUAGE plpgsql
 AS $procedure$
 DECLARE
+    v_path text := pg_catalog.current_setting('search_path');
     v_done auth.change[];
 BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     v_done := ARRAY(SELECT r FROM auth.restore_role(_username, _reason, _elevated) AS r);
-    IF (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) THEN
+    IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
         PERFORM unsecure.execute_conflicts(v_done);
+        -- What is left now is what is not allowed.
+        v_done := ARRAY(SELECT d FROM unnest(v_done) AS d WHERE d.action <> 'conflict' OR d.statement IS NOT NULL)
+                  || ARRAY(SELECT r FROM auth.restore_role(_username, _reason, _elevated) AS r);
     END IF;
-    _report := pg_catalog.jsonb_build_object('changes', pg_catalog.to_jsonb(v_done));
+    _report := jsonb_build_object('changes', to_jsonb(v_done));
+    PERFORM set_config('search_path', v_path, true);
 END;
 $procedure$;
 
@@ -4937,6 +5144,7 @@ DROP FUNCTION unsecure.require_deletable;
 DROP FUNCTION unsecure.require_no_dependencies;
 DROP FUNCTION unsecure.dependency_list;
 DROP FUNCTION auth.removal_script;
+DROP FUNCTION unsecure.removal_body;
 DROP FUNCTION auth.leaver_proof;
 DROP FUNCTION unsecure.find_leaver;
 DROP FUNCTION auth.role_dependencies;
@@ -4950,6 +5158,9 @@ DROP FUNCTION auth.begin_deprovision;
 DROP FUNCTION unsecure.require_not_last_administrator;
 DROP FUNCTION unsecure.require_reason;
 DROP FUNCTION auth.manage_relationship;
+DROP TRIGGER provider_role_attributes_update ON auth.provider;
+DROP TRIGGER provider_role_attributes_insert ON auth.provider;
+DROP FUNCTION unsecure.provider_role_attributes_changed;
 DROP FUNCTION auth.sync_identity;
 DROP FUNCTION unsecure.apply_attributes;
 DROP FUNCTION unsecure.require_attributes_allowed;
@@ -5019,7 +5230,9 @@ DROP FUNCTION unsecure.rolewright_owner;
 DROP TRIGGER user_identity_role_truncate ON auth.user_identity;
 DROP TRIGGER user_identity_role_update ON auth.user_identity;
 DROP TRIGGER user_identity_role_delete ON auth.user_identity;
-DROP FUNCTION unsecure.user_identity_gone;
+DROP FUNCTION unsecure.user_identity_truncated;
+DROP FUNCTION unsecure.user_identity_moved;
+DROP FUNCTION unsecure.user_identity_deleted;
 DROP TRIGGER protected_role_audit_truncate ON auth.protected_role;
 DROP TRIGGER protected_role_audit_delete ON auth.protected_role;
 DROP TRIGGER protected_role_audit_insert ON auth.protected_role;

@@ -78,6 +78,7 @@ BEGIN;
 \ir role/adopt.sql
 \ir role/scram.sql
 \ir role/attributes.sql
+\ir role/provider_attributes.sql
 \ir role/relationship.sql
 \ir role/leave.sql
 \ir role/dependencies.sql

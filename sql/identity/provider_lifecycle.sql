@@ -35,7 +35,8 @@ $function$;
 COMMENT ON FUNCTION auth.create_provider(text, text, text, boolean, text, jsonpath, jsonpath, text, numeric, integer, boolean, text, jsonb) IS
     'Creates an identity provider and returns its provider_id. _link_by: none, username, email. _group_match: exact, ignore_case; '
     'NULL: ignore_case for Windows and LDAP directories, else exact. _max_disable_share (0 to 1) and _max_disable_count (NULL: no '
-    'such limit) are the brakes of a sync. _creates_roles, _role_name_template, _role_attributes: see the columns of auth.provider. 23505: the code is taken; 23514: a value that auth.provider does not allow.';
+    'such limit) are the brakes of a sync. _creates_roles, _role_name_template, _role_attributes: see the columns of auth.provider. '
+    '23505: the code is taken; 23514: a value that auth.provider does not allow; RW508: role_attributes that no role can have.';
 
 REVOKE ALL ON FUNCTION auth.create_provider(text, text, text, boolean, text, jsonpath, jsonpath, text, numeric, integer, boolean, text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.create_provider(text, text, text, boolean, text, jsonpath, jsonpath, text, numeric, integer, boolean, text, jsonb)
@@ -114,7 +115,7 @@ $function$;
 
 COMMENT ON FUNCTION auth.update_provider(uuid, text, text, boolean, text, jsonpath, jsonpath, text, numeric, integer, boolean, text, jsonb) IS
     'Changes what a provider may do; NULL keeps, _max_disable_count -1 removes that limit. Returns whether anything changed. '
-    'RW010: no such provider; 23514: a value that auth.provider does not allow.';
+    'RW010: no such provider; 23514: a value that auth.provider does not allow; RW508: role_attributes that no role can have.';
 
 REVOKE ALL ON FUNCTION auth.update_provider(uuid, text, text, boolean, text, jsonpath, jsonpath, text, numeric, integer, boolean, text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.update_provider(uuid, text, text, boolean, text, jsonpath, jsonpath, text, numeric, integer, boolean, text, jsonb)

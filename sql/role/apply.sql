@@ -135,7 +135,7 @@ BEGIN
             v_done := v_done + cardinality(v_todo);
         EXCEPTION
             -- Somebody else's psql changed the same role or membership meanwhile: look again.
-            WHEN internal_error OR unique_violation OR serialization_failure THEN
+            WHEN internal_error OR unique_violation OR serialization_failure OR undefined_object THEN
                 v_attempts := v_attempts + 1;
                 IF v_attempts > 5 THEN
                     RAISE;

@@ -65,6 +65,13 @@ DECLARE
     v_old  text;
 BEGIN
     PERFORM unsecure.require_user(_user_id);
+    -- A feed, and who disables a provider, ask who has a role: either they see this one, or we wait for them.
+    PERFORM unsecure.require_read_committed();
+    PERFORM 1
+    FROM auth.provider p
+    WHERE p.provider_id IN (SELECT i.provider_id FROM auth.user_identity i WHERE i.user_id = _user_id)
+    ORDER BY p.provider_id
+    FOR SHARE;
     PERFORM unsecure.lock_person(_user_id);
     PERFORM unsecure.require_touchable(_role_name);
 
@@ -82,8 +89,13 @@ BEGIN
                   HINT    = 'A role belongs to one user, and a user has one; auth.unbind_user_role takes it away first. Nothing was changed.';
     END IF;
 
-    -- Written, so that a REPEATABLE READ transaction that does not see the binding fails when it changes the user.
+    IF unsecure.is_elevated(v_role.role_oid) THEN
+        PERFORM unsecure.require_administrator(format('give somebody the elevated role %I', _role_name));
+    END IF;
+
+    -- Written, so that a REPEATABLE READ transaction that does not see the binding fails when it changes the user or an identity.
     UPDATE auth.user_info SET updated_at = updated_at WHERE user_id = _user_id;
+    UPDATE auth.user_identity SET updated_at = updated_at WHERE user_id = _user_id;
     IF v_role.database_role_id IS NULL THEN
         PERFORM unsecure.require_free_name(_role_name, _user_id, _reuse_name);
         INSERT INTO auth.database_role (role_name, user_id, requires_identity)
@@ -104,7 +116,8 @@ COMMENT ON FUNCTION auth.bind_user_role(uuid, text, boolean) IS
     'locked and, when the user has or had identities, with an active one at an active provider. An existing role must be taken under '
     'management first (auth.adopt_role), else it is a conflict of the plan. Returns whether anything changed; auth.apply_database_roles, '
     'or the user''s next login or sync, makes it so. RW011: no such user; RW502: the role is somebody else''s, or the user has another; '
-    'RW503: not for Rolewright; RW504: no possible name; RW516: the name was somebody else''s, see _reuse_name; RW501: not READ COMMITTED.';
+    'RW503: not for Rolewright; RW504: no possible name; RW513: only an administrator binds an elevated role; RW516: the name was somebody '
+    'else''s, see _reuse_name; RW501: not READ COMMITTED.';
 
 REVOKE ALL ON FUNCTION auth.bind_user_role(uuid, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.bind_user_role(uuid, text, boolean) TO rolewright_operator;
@@ -204,6 +217,9 @@ BEGIN
     ELSIF v_role.role_kind <> 'group' THEN
         PERFORM unsecure.require_managed_role(_role_name, 'group');
     END IF;
+    IF unsecure.is_elevated(v_role.role_oid) THEN
+        PERFORM unsecure.require_administrator(format('bind the elevated role %I', _role_name));
+    END IF;
 
     INSERT INTO auth.group_role AS b (user_group_id, database_role_id, inherit_option, set_option, admin_option)
     VALUES (_user_group_id, v_role.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false))
@@ -223,7 +239,7 @@ COMMENT ON FUNCTION auth.bind_group_role(uuid, text, boolean, boolean, boolean) 
     '(PostgreSQL manual: GRANT); _inherit NULL: as the member''s INHERIT attribute says; _inherit and _set from PostgreSQL 16 on. '
     'All managed login roles'' memberships in the role are managed from then on. Returns whether anything changed; '
     'auth.apply_database_roles makes it so. RW013: no such group; RW503: not for Rolewright; RW504: no possible name; RW505: it is a '
-    'login role; RW516: the name was a role''s that was deleted; RW518: an option that this server does not have; RW501: not READ COMMITTED.';
+    'login role; RW513: only an administrator binds an elevated role; RW516: the name was a role''s that was deleted; RW518: an option that this server does not have; RW501: not READ COMMITTED.';
 
 REVOKE ALL ON FUNCTION auth.bind_group_role(uuid, text, boolean, boolean, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.bind_group_role(uuid, text, boolean, boolean, boolean) TO rolewright_operator;

@@ -108,9 +108,20 @@ SET client_min_messages = error
 SET jit = off
 AS $function$
 DECLARE
-    v_step record;
-    v_left record;
+    v_step    record;
+    v_left    record;
+    v_members text;
 BEGIN
+    -- GRANT does not wait for somebody's open DROP ROLE of the member, and would leave the membership of nobody. A privilege does wait (and
+    -- fails when the role is gone), so all of them get one for a moment.
+    SELECT string_agg(DISTINCT quote_ident(c.role_name), ', ') INTO v_members
+    FROM unnest(_changes) AS c
+    WHERE c.action = 'grant' AND NOT EXISTS (SELECT FROM unnest(_changes) AS n WHERE n.action = 'create' AND n.role_name = c.role_name);
+    IF v_members IS NOT NULL THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION unsecure.lock_roles() TO %s', v_members);
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION unsecure.lock_roles() FROM %s', v_members);
+    END IF;
+
     FOR v_step IN SELECT * FROM unsecure.statements_of(_changes) LOOP
         -- The verifier is in no plan, so it is put in here.
         EXECUTE CASE WHEN v_step.is_password THEN format('ALTER ROLE %I PASSWORD %L', v_step.role_name, _verifier)

@@ -180,10 +180,14 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    UPDATE auth.database_role r
-    SET requires_identity = true
-    FROM changed_row c
-    WHERE r.user_id = c.user_id AND NOT r.requires_identity;
+    IF EXISTS (SELECT FROM auth.database_role r JOIN changed_row c ON c.user_id = r.user_id WHERE NOT r.requires_identity) THEN
+        PERFORM unsecure.lock_bindings(false);
+        PERFORM unsecure.lock_roles();
+        UPDATE auth.database_role r
+        SET requires_identity = true
+        FROM changed_row c
+        WHERE r.user_id = c.user_id AND NOT r.requires_identity;
+    END IF;
     RETURN NULL;
 END;
 $function$;
@@ -196,9 +200,11 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    UPDATE auth.database_role r
-    SET requires_identity = true
-    WHERE r.user_id = OLD.user_id AND NOT r.requires_identity;
+    IF EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = OLD.user_id AND NOT r.requires_identity) THEN
+        PERFORM unsecure.lock_bindings(false);
+        PERFORM unsecure.lock_roles();
+        UPDATE auth.database_role r SET requires_identity = true WHERE r.user_id = OLD.user_id;
+    END IF;
     RETURN NULL;
 END;
 $function$;
@@ -211,6 +217,8 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_bindings(false);
+    PERFORM unsecure.lock_roles();
     UPDATE auth.database_role r
     SET requires_identity = true
     WHERE NOT r.requires_identity AND EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = r.user_id);

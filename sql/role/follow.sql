@@ -1,4 +1,5 @@
--- What the functions of the other rooms call when they have changed somebody: the database roles follow in the same transaction.
+-- What the functions of the other rooms call when they have changed somebody: the database roles follow in the same transaction. Each takes
+-- the bindings' lock before it looks whether anybody has a role: whoever gives one holds it alone (apply.sql).
 
 -- A conflict stops nobody from logging in, or from being disabled; it is said, and stays in the plan.
 CREATE OR REPLACE FUNCTION unsecure.apply_and_warn(_user_ids uuid[])
@@ -31,17 +32,17 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_concerned uuid[] := ARRAY(
-        SELECT r.user_id FROM auth.database_role r WHERE r.user_id = ANY (_user_ids) AND r.state <> 'deleted');
+    v_concerned uuid[];
 BEGIN
-    IF EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles) THEN
-        v_concerned := _user_ids;
-    END IF;
+    PERFORM unsecure.lock_bindings(false);
+    v_concerned := CASE
+        WHEN EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles) THEN _user_ids
+        ELSE ARRAY(SELECT r.user_id FROM auth.database_role r WHERE r.user_id = ANY (_user_ids) AND r.state <> 'deleted')
+    END;
     IF v_concerned = '{}' THEN
         RETURN;
     END IF;
     PERFORM unsecure.require_read_committed();
-    PERFORM unsecure.lock_bindings(false);
     PERFORM unsecure.apply_and_warn(v_concerned);
 END;
 $function$;
@@ -63,11 +64,11 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_bindings(false);
     IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted') THEN
         RETURN;
     END IF;
     PERFORM unsecure.require_read_committed();
-    PERFORM unsecure.lock_bindings(false);
     IF _old_until = _new_until
        AND _old_ways @> _new_ways
        AND _new_ways @> _old_ways
@@ -91,11 +92,11 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_bindings(false);
     IF NOT EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted') THEN
         RETURN;
     END IF;
     PERFORM unsecure.require_read_committed();
-    PERFORM unsecure.lock_bindings(false);
     IF EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = _user_group_id) THEN
         PERFORM unsecure.apply_and_warn(ARRAY[_user_id]);
     END IF;
@@ -111,6 +112,7 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
+    PERFORM unsecure.lock_bindings(false);
     IF EXISTS (SELECT FROM auth.database_role r WHERE r.user_id IS NOT NULL)
        OR EXISTS (SELECT FROM auth.provider p WHERE p.creates_roles)
     THEN
@@ -134,6 +136,7 @@ AS $function$
 DECLARE
     v_users uuid[];
 BEGIN
+    PERFORM unsecure.lock_bindings(false);
     IF NOT EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = ANY (_user_group_ids)) THEN
         RETURN;
     END IF;
@@ -164,12 +167,14 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 DECLARE
-    v_users uuid[] := ARRAY(
+    v_users uuid[];
+BEGIN
+    PERFORM unsecure.lock_bindings(false);
+    v_users := ARRAY(
         SELECT DISTINCT r.user_id
         FROM auth.user_identity i
         JOIN auth.database_role r ON r.user_id = i.user_id
         WHERE i.provider_id = _provider_id AND r.state <> 'deleted');
-BEGIN
     IF v_users = '{}' THEN
         RETURN;
     END IF;

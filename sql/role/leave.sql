@@ -76,8 +76,9 @@ BEGIN
         strips_elevated  = _strip_elevated,
         state_changed_at = now(),
         updated_at       = now(),
-        -- apply_roles records what loses its login; who has none any more keeps what was recorded then.
-        recorded         = coalesce(r.recorded, unsecure.describe_role(r.role_oid))
+        -- Who cannot log in any more keeps what was recorded when that was lost.
+        recorded         = CASE WHEN r.recorded IS NULL OR r.state = 'active' AND (SELECT a.rolcanlogin FROM pg_roles a WHERE a.oid = r.role_oid)
+                                THEN unsecure.describe_role(r.role_oid) ELSE r.recorded END
     WHERE r.database_role_id = v_person.database_role_id
       AND (r.state, r.reason, r.strips_elevated)
           IS DISTINCT FROM (CASE _kind WHEN 'suspend' THEN 'suspended' ELSE 'disabled' END, _reason, _strip_elevated);
@@ -92,7 +93,7 @@ BEGIN
     END IF;
     -- So that coming back does not enable a user who was disabled before.
     UPDATE auth.database_role r
-    SET recorded = r.recorded || jsonb_build_object('user_active', v_active)
+    SET recorded = coalesce(r.recorded, '{}') || jsonb_build_object('user_active', v_active)
     WHERE r.database_role_id = v_person.database_role_id AND v_role.state = 'active';
 END;
 $function$;
@@ -227,7 +228,7 @@ CREATE OR REPLACE PROCEDURE auth.deprovision_identity(
 LANGUAGE plpgsql
 AS $procedure$
 DECLARE
-    v_is_super boolean := (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user);
+    v_is_super boolean;
     v_begun    auth.change[];
     v_finished auth.change[];
     v_sessions integer := 0;
@@ -237,14 +238,18 @@ DECLARE
     v_left     text;
 BEGIN
     COMMIT; -- where that is not possible, in a transaction block, it fails before anything is changed
+    -- Both last until the next COMMIT, which a procedure with a SET clause could not do.
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    v_is_super := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
+    v_begun    := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
     IF v_is_super THEN
         PERFORM unsecure.execute_conflicts(v_begun);
     END IF;
     COMMIT;
 
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
     IF v_is_super THEN
         PERFORM unsecure.execute_conflicts(v_finished);
@@ -252,34 +257,34 @@ BEGIN
     END IF;
     COMMIT;
 
-    IF _terminate THEN
-        v_until := pg_catalog.clock_timestamp() + interval '10 seconds';
-        WHILE v_quiet < 2 AND pg_catalog.clock_timestamp() < v_until LOOP
-            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-            v_seen := auth.end_identity_sessions(_username);
-            IF v_is_super THEN
-                PERFORM pg_catalog.pg_terminate_backend(a.pid)
-                FROM pg_catalog.pg_stat_activity a
-                JOIN auth.database_role r ON r.role_oid = a.usesysid
-                WHERE r.database_role_id = (SELECT p.database_role_id FROM unsecure.find_person(_username) AS p);
-            END IF;
-            v_sessions := greatest(v_sessions, v_seen);
-            v_quiet    := CASE v_seen WHEN 0 THEN v_quiet + 1 ELSE 0 END;
-            COMMIT; -- pg_stat_activity is read once per transaction
-            PERFORM pg_catalog.pg_sleep(0.05);
-        END LOOP;
-    END IF;
+    WHILE _terminate AND v_quiet < 2 LOOP
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        v_until := coalesce(v_until, clock_timestamp() + interval '10 seconds');
+        v_seen  := auth.end_identity_sessions(_username);
+        IF v_is_super THEN
+            PERFORM pg_terminate_backend(a.pid)
+            FROM pg_stat_activity a
+            JOIN auth.database_role r ON r.role_oid = a.usesysid
+            WHERE r.database_role_id = (SELECT p.database_role_id FROM unsecure.find_person(_username) AS p);
+        END IF;
+        v_sessions := greatest(v_sessions, v_seen);
+        v_quiet    := CASE WHEN clock_timestamp() > v_until THEN 2 WHEN v_seen = 0 THEN v_quiet + 1 ELSE 0 END;
+        PERFORM pg_sleep(0.05);
+        COMMIT; -- pg_stat_activity is read once per transaction
+    END LOOP;
 
-    _report := pg_catalog.jsonb_build_object(
-        'changes', (SELECT coalesce(pg_catalog.jsonb_agg(c), '[]') FROM pg_catalog.unnest(v_begun || v_finished) AS c),
-        'sessions_ended', CASE WHEN v_seen = 0 THEN v_sessions ELSE v_sessions - v_seen END,
-        'left', (SELECT coalesce(pg_catalog.jsonb_agg(p), '[]') FROM auth.leaver_proof(_username) AS p));
-
-    SELECT pg_catalog.string_agg(pg_catalog.format('%s %s (granted by %s)', p.way, p.object, p.grantor), E'\n') INTO v_left
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    _report := jsonb_build_object(
+        'changes', (SELECT coalesce(jsonb_agg(c), '[]') FROM unnest(v_begun || v_finished) AS c),
+        'sessions_ended', v_sessions - v_seen,
+        'left', (SELECT coalesce(jsonb_agg(p), '[]') FROM auth.leaver_proof(_username) AS p));
+    SELECT string_agg(concat_ws(' ', p.way, p.object, 'granted by ' || p.grantor), E'\n') INTO v_left
     FROM auth.leaver_proof(_username) AS p
-    WHERE p.way = 'membership' OR p.way = 'session' AND _terminate OR p.way = 'credential';
+    WHERE p.way IN ('membership', 'credential') OR p.way = 'session' AND _terminate;
     IF v_left IS NOT NULL THEN
-        RAISE EXCEPTION '% cannot log in any more, but ways in are left', _username
+        RAISE EXCEPTION '% cannot log in any more, but ways in are left', to_json(_username)
             USING ERRCODE = 'RW517',
                   DETAIL  = v_left,
                   HINT    = 'What could be done is committed. auth.finish_deprovision shows the statements for a superuser; a superuser can also call this procedure.';

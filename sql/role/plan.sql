@@ -150,16 +150,16 @@ BEGIN
           AND unsecure.setting_value(s.key, s.value)
               IS DISTINCT FROM (SELECT substr(c, length(s.key) + 2)
                                 FROM pg_db_role_setting d, unnest(d.setconfig) AS c
-                                WHERE d.setrole = l.oid AND d.setdatabase = 0 AND starts_with(c, s.key || '='))
+                                WHERE d.setrole = l.oid AND d.setdatabase = 0 AND starts_with(lower(c), lower(s.key) || '='))
     ), change AS (
         -- 10: logins end first.
         SELECT 10 AS phase, 'alter' AS action, l.role_name, 'login' AS object, format('ALTER ROLE %I NOLOGIN', l.role_name) AS statement,
-               l.reason, l.oid AS alters, NULL::oid AS administers, NULL::oid AS grantor, NULL::boolean AS may_set
+               l.reason, l.oid AS alters, NULL::oid AS administers, NULL::oid AS grantor, NULL::boolean AS may_set, false AS is_given
         FROM login l
         WHERE l.problem IS NULL AND l.is_out AND l.rolcanlogin
         UNION ALL
         SELECT 20, 'alter', l.role_name, e.attribute, format('ALTER ROLE %I NO%s', l.role_name, upper(e.attribute)), l.reason, l.oid, NULL, NULL,
-               e.may_set
+               e.may_set, false
         FROM login l
         CROSS JOIN LATERAL (VALUES
             ('superuser', l.rolsuper, false),
@@ -169,26 +169,29 @@ BEGIN
             ('bypassrls', l.rolbypassrls, v_is_16 AND v_owner.rolbypassrls)) AS e (attribute, has_it, may_set)
         WHERE l.problem IS NULL AND l.state <> 'active' AND l.strips_elevated AND e.has_it
         UNION ALL
-        SELECT 30, 'create', g.role_name, NULL, format('CREATE ROLE %I NOLOGIN', g.role_name), 'bound to a group', NULL, NULL, NULL, NULL
+        SELECT 30, 'create', g.role_name, NULL, format('CREATE ROLE %I NOLOGIN', g.role_name), 'bound to a group', NULL, NULL, NULL, NULL, false
         FROM grouprole g
         WHERE g.problem IS NULL AND g.oid IS NULL
-          AND (v_all OR g.role_name IN (SELECT w.group_name FROM wanted w))
+          AND (v_all AND EXISTS (SELECT FROM auth.group_role b WHERE b.database_role_id = g.database_role_id)
+               OR g.role_name IN (SELECT w.group_name FROM wanted w))
         UNION ALL
         SELECT 40, 'create', l.role_name, NULL,
                format('CREATE ROLE %I LOGIN', l.role_name) || CASE WHEN l.rolinherit THEN '' ELSE ' NOINHERIT' END
                || coalesce(' CONNECTION LIMIT ' || (l.attributes ->> 'connection_limit')::integer, ''),
-               l.reason, NULL, NULL, NULL, NULL
+               l.reason, NULL, NULL, NULL, NULL, false
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NULL
         UNION ALL
         SELECT 50, 'grant', d.rolname, h.rolname,
                unsecure.grant_statement(h.rolname, d.rolname, d.rolinherit, x.inherit_option, x.set_option, x.admin_option),
-               format('%I had given it', l.role_name), NULL, x.roleid, NULL, NULL
+               format('%I had given it', l.role_name), NULL, x.roleid, NULL, NULL, false
         FROM dependent x
         JOIN login l ON l.oid = x.leaver
         JOIN pg_roles d ON d.oid = x.member
         JOIN pg_roles h ON h.oid = x.roleid
-        WHERE NOT EXISTS (SELECT FROM login o WHERE o.oid = x.member)
+        -- Managed memberships of managed members come back by themselves, or are not wanted.
+        WHERE NOT EXISTS (SELECT FROM login o
+                          WHERE o.oid = x.member AND (o.is_out OR EXISTS (SELECT FROM grouprole k WHERE k.oid = x.roleid)))
           AND NOT EXISTS (SELECT FROM pg_auth_members m
                           WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_owner.rolsuper THEN 10 ELSE v_owner.oid END)
         UNION ALL
@@ -196,26 +199,26 @@ BEGIN
                format('REVOKE %I FROM %I', s.group_name, s.role_name)
                || CASE WHEN v_is_16 THEN coalesce(format(' GRANTED BY %I', (SELECT r.rolname FROM pg_roles r WHERE r.oid = s.grantor)), '') ELSE '' END
                || CASE WHEN EXISTS (SELECT FROM dependent d WHERE d.roleid = s.roleid AND d.leaver = s.member) THEN ' CASCADE' ELSE '' END,
-               s.why, NULL, s.roleid, CASE WHEN v_is_16 THEN s.grantor END, NULL
+               s.why, NULL, s.roleid, CASE WHEN v_is_16 THEN s.grantor END, NULL, false
         FROM surplus s
         UNION ALL
-        SELECT 70, 'alter', l.role_name, 'login', format('ALTER ROLE %I LOGIN', l.role_name), l.reason, l.oid, NULL, NULL, NULL
+        SELECT 70, 'alter', l.role_name, 'login', format('ALTER ROLE %I LOGIN', l.role_name), l.reason, l.oid, NULL, NULL, NULL, false
         FROM login l
         WHERE l.problem IS NULL AND l.can_login AND NOT l.rolcanlogin
         UNION ALL
         SELECT 70, 'alter', l.role_name, 'inherit',
                format('ALTER ROLE %I %s', l.role_name, CASE WHEN (l.attributes ->> 'inherit')::boolean THEN 'INHERIT' ELSE 'NOINHERIT' END),
-               l.reason, l.oid, NULL, NULL, NULL
+               l.reason, l.oid, NULL, NULL, NULL, true
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NOT NULL AND (l.attributes ->> 'inherit')::boolean <> l.rolinherit
         UNION ALL
         SELECT 70, 'alter', l.role_name, 'connection_limit',
                format('ALTER ROLE %I CONNECTION LIMIT %s', l.role_name, (l.attributes ->> 'connection_limit')::integer),
-               l.reason, l.oid, NULL, NULL, NULL
+               l.reason, l.oid, NULL, NULL, NULL, true
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND (l.attributes ->> 'connection_limit')::integer <> l.rolconnlimit
         UNION ALL
-        SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL
+        SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL, true
         FROM setting s
         UNION ALL
         SELECT 80, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END, m.role_name, m.group_name,
@@ -223,10 +226,10 @@ BEGIN
                     THEN unsecure.grant_statement(m.group_name, m.role_name, m.rolinherit, m.inherit_option, m.set_option, m.admin_option,
                                                   m.is_held)
                     ELSE format('REVOKE ADMIN OPTION FOR %I FROM %I', m.group_name, m.role_name) END,
-               m.reason, NULL, m.group_oid, NULL, NULL
+               m.reason, NULL, m.group_oid, NULL, NULL, false
         FROM missing m
         UNION ALL
-        SELECT 0, 'conflict', p.role_name, NULL, NULL, p.problem, NULL, NULL, NULL, NULL
+        SELECT 0, 'conflict', p.role_name, NULL, NULL, p.problem, NULL, NULL, NULL, NULL, false
         FROM (
             SELECT l.role_name, l.problem FROM login l
             UNION
@@ -237,6 +240,9 @@ BEGIN
         SELECT c.*, coalesce(
                    CASE WHEN c.action <> 'conflict' AND c.phase <> 50 THEN u.why END,
                    CASE
+                       -- A provider is an operator's to change, and a setting such as search_path reaches far.
+                       WHEN c.is_given AND unsecure.is_elevated(c.alters)
+                           THEN 'the role is elevated: what a provider gives it is set by an administrator (auth.sync_identity)'
                        WHEN v_owner.rolsuper OR c.action = 'conflict' THEN NULL
                        WHEN NOT v_owner.rolcreaterole THEN format('%I lacks CREATEROLE', v_owner.rolname)
                        WHEN c.alters IS NOT NULL AND (a.rolsuper OR NOT v_is_16 AND a.rolreplication OR NOT coalesce(c.may_set, true))

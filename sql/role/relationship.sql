@@ -36,6 +36,9 @@ BEGIN
             RAISE EXCEPTION 'role % is %', quote_ident(_role_name), v_role.state
                 USING ERRCODE = 'RW511', DETAIL = 'It has no memberships.', HINT = 'auth.restore_identity brings it back. Nothing was changed.';
         END IF;
+        IF unsecure.is_elevated(v_group.role_oid) THEN
+            PERFORM unsecure.require_administrator(format('give memberships in the elevated role %I', _group_role));
+        END IF;
         INSERT INTO auth.role_membership AS m (database_role_id, group_role_id, inherit_option, set_option, admin_option)
         VALUES (v_role.database_role_id, v_group.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false))
         ON CONFLICT (database_role_id, group_role_id) DO UPDATE
@@ -71,7 +74,7 @@ COMMENT ON FUNCTION auth.manage_relationship(text, text, text, boolean, boolean,
     'Makes a managed login role a member of a managed group role (_action add, with these options: see auth.bind_group_role), or ends '
     'that (remove). It stays so whatever the user''s groups are. Returns what was done; no rows: it was so already. RW019: not managed; '
     'RW505: not a login role, not a group role; RW503: not for Rolewright; RW506: PostgreSQL does not let Rolewright''s owner do it, with the '
-    'statement for a superuser; RW510: the membership comes from a group; RW511: the role is suspended or disabled; RW518: an option '
+    'statement for a superuser; RW510: the membership comes from a group; RW511: the role is suspended or disabled; RW513: only an administrator gives memberships in an elevated role; RW518: an option '
     'that this server does not have; RW519: another action; RW501: not READ COMMITTED.';
 
 REVOKE ALL ON FUNCTION auth.manage_relationship(text, text, text, boolean, boolean, boolean) FROM PUBLIC;

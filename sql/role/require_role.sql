@@ -202,7 +202,8 @@ BEGIN
         RAISE EXCEPTION 'there is neither a user nor a managed role %', coalesce(to_json(_username)::text, 'NULL')
             USING ERRCODE = 'RW011',
                   DETAIL  = CASE WHEN EXISTS (SELECT FROM pg_roles r WHERE r.rolname = _username)
-                                 THEN 'A role of this name exists, but Rolewright was not told to manage it.' END,
+                                 THEN 'A role of this name exists, but Rolewright was not told to manage it.'
+                                 ELSE 'No role of this name exists either.' END,
                   HINT    = 'auth.user_info and auth.database_role list them; auth.adopt_role takes an existing role under management.';
     ELSIF v_role.database_role_id IS NOT NULL AND v_user.user_id IS NOT NULL AND v_role.user_id IS DISTINCT FROM v_user.user_id THEN
         RAISE EXCEPTION 'two are named %: a user, and a role of somebody else', to_json(_username)

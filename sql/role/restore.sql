@@ -22,6 +22,11 @@ AS $function$
         WHERE o.oid = unsecure.rolewright_owner()
     ), judged AS (
         SELECT c.*, o.is_16,
+               -- The grantor may be gone, or not allowed to any more; then it is granted by who does it.
+               EXISTS (SELECT
+                       FROM pg_catalog.pg_roles g
+                       WHERE g.rolname = c.grantor AND (g.oid = 10 OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m
+                                                                              WHERE m.member = g.oid AND m.roleid = c.group_oid AND m.admin_option))) AS can_grant,
                CASE
                    WHEN c.group_oid IS NULL THEN 'that role is gone'
                    WHEN c.is_managed THEN 'nothing gives this membership any more'
@@ -42,7 +47,7 @@ AS $function$
            j.role_name, j.group_name,
            CASE WHEN j.cut IS NULL THEN
                unsecure.grant_statement(j.group_name, j.role_name, j.rolinherit, j.inherit, j."set", j.admin)
-               || CASE WHEN j.obstacle IS NOT NULL AND j.is_16 THEN format(' GRANTED BY %I', j.grantor) ELSE '' END
+               || CASE WHEN j.obstacle IS NOT NULL AND j.is_16 AND j.can_grant THEN format(' GRANTED BY %I', j.grantor) ELSE '' END
            END,
            'recorded membership' || coalesce('; ' || j.cut, '') || coalesce('; ' || j.obstacle, '')
     FROM judged j;
@@ -184,13 +189,19 @@ CREATE OR REPLACE PROCEDURE auth.restore_identity(
 LANGUAGE plpgsql
 AS $procedure$
 DECLARE
+    v_path text := pg_catalog.current_setting('search_path');
     v_done auth.change[];
 BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     v_done := ARRAY(SELECT r FROM auth.restore_role(_username, _reason, _elevated) AS r);
-    IF (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) THEN
+    IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
         PERFORM unsecure.execute_conflicts(v_done);
+        -- What is left now is what is not allowed.
+        v_done := ARRAY(SELECT d FROM unnest(v_done) AS d WHERE d.action <> 'conflict' OR d.statement IS NOT NULL)
+                  || ARRAY(SELECT r FROM auth.restore_role(_username, _reason, _elevated) AS r);
     END IF;
-    _report := pg_catalog.jsonb_build_object('changes', pg_catalog.to_jsonb(v_done));
+    _report := jsonb_build_object('changes', to_jsonb(v_done));
+    PERFORM set_config('search_path', v_path, true);
 END;
 $procedure$;
 
