@@ -110,16 +110,17 @@ AS $function$
 DECLARE
     v_step    record;
     v_left    record;
-    v_members text;
+    v_members text[];
 BEGIN
     -- GRANT does not wait for somebody's open DROP ROLE of the member, and would leave the membership of nobody. A privilege does wait (and
     -- fails when the role is gone), so all of them get one for a moment.
-    SELECT string_agg(DISTINCT quote_ident(c.role_name), ', ') INTO v_members
-    FROM unnest(_changes) AS c
-    WHERE c.action = 'grant' AND NOT EXISTS (SELECT FROM unnest(_changes) AS n WHERE n.action = 'create' AND n.role_name = c.role_name);
-    IF v_members IS NOT NULL THEN
-        EXECUTE format('GRANT EXECUTE ON FUNCTION unsecure.lock_roles() TO %s', v_members);
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION unsecure.lock_roles() FROM %s', v_members);
+    v_members := ARRAY(
+        SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'grant'
+        EXCEPT
+        SELECT n.role_name FROM unnest(_changes) AS n WHERE n.action = 'create');
+    IF v_members <> '{}' THEN
+        EXECUTE 'GRANT EXECUTE ON FUNCTION unsecure.lock_roles() TO ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(v_members) AS m);
+        EXECUTE 'REVOKE EXECUTE ON FUNCTION unsecure.lock_roles() FROM ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(v_members) AS m);
     END IF;
 
     FOR v_step IN SELECT * FROM unsecure.statements_of(_changes) LOOP
