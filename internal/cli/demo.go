@@ -137,6 +137,10 @@ func (d *demo) play() {
 	d.prepare("permission create source.commit")
 	d.prepare("permission assign source --group developers")
 
+	d.heading("The database's own roles follow: a login role each, and a group role for developers")
+	d.prepare("role bind --group developers demo_developers")
+	d.prepare("provider update entra --creates-roles --role-name-template demo_{username}")
+
 	d.heading("Monday: five people join, three of them are on GitHub too")
 	d.sync("entra-monday", "entra")
 	d.sync("github-monday", "github")
@@ -145,6 +149,8 @@ func (d *demo) play() {
 
 	d.heading("The same feed again: no row changes")
 	d.sync("entra-monday", "entra")
+
+	d.run("role list --kind login")
 
 	d.heading("Tuesday: Chen moves from engineering to sales")
 	d.sync("entra-tuesday", "entra")
@@ -156,6 +162,8 @@ func (d *demo) play() {
 	d.sync("entra-wednesday", "entra")
 	d.sync("github-wednesday", "github", "--max-disable", "1")
 	d.people()
+	d.run("role show demo_emre")
+	d.run("role plan")
 
 	d.heading("A feed that lost most of its lines is stopped")
 	d.refused("entra-short", "entra")

@@ -29,7 +29,7 @@ const syncIdentity = `
 	SELECT action, coalesce(object, '') AS object, statement FROM auth.sync_identity($1, $2, $3) ORDER BY ordinal`
 
 // sync calls auth.sync_identity; attributes is JSON, or something that becomes it.
-func syncIdentity(t testing.TB, q harness.Querier, role string, attributes any) []attributeChange {
+func makeAttributes(t testing.TB, q harness.Querier, role string, attributes any) []attributeChange {
 	t.Helper()
 	return harness.Rows[attributeChange](t, q, syncIdentity, role, document(t, attributes), true)
 }
@@ -79,7 +79,7 @@ func TestAttributesGoThereAndBack(t *testing.T) {
 	db := server.Database(t)
 	super := db.Super(t)
 	harness.Exec(t, super, `ALTER ROLE rolewright_owner CREATEDB REPLICATION BYPASSRLS`)
-	if created := syncIdentity(t, db, "mary", `{}`); len(created) != 1 || created[0].Statement != "CREATE ROLE mary LOGIN" {
+	if created := makeAttributes(t, db, "mary", `{}`); len(created) != 1 || created[0].Statement != "CREATE ROLE mary LOGIN" {
 		t.Fatalf("created by %+v", created)
 	}
 	for _, c := range []struct{ name, there, back, column, is, was string }{
@@ -105,7 +105,7 @@ func TestAttributesGoThereAndBack(t *testing.T) {
 		}
 		for _, step := range [][2]string{{c.there, c.is}, {c.back, c.was}} {
 			document := `{"` + c.name + `": ` + step[0] + `}`
-			if done := syncIdentity(t, db, "mary", document); len(done) != 1 || done[0].Action != "alter" {
+			if done := makeAttributes(t, db, "mary", document); len(done) != 1 || done[0].Action != "alter" {
 				t.Errorf("%s: %+v", document, done)
 			}
 			got := harness.One[string](t, super, `SELECT coalesce((`+c.column+`)::text, 'NULL') FROM pg_authid a WHERE rolname = 'mary'`)
@@ -113,7 +113,7 @@ func TestAttributesGoThereAndBack(t *testing.T) {
 				t.Errorf("%s: %s is %s, want %s", document, c.column, got, step[1])
 			}
 			before := everything(t, super)
-			if again := syncIdentity(t, db, "mary", document); len(again) != 0 {
+			if again := makeAttributes(t, db, "mary", document); len(again) != 0 {
 				t.Errorf("%s: again %+v", document, again)
 			}
 			if after := everything(t, super); after != before {
@@ -136,7 +136,7 @@ func TestEverythingAtOnceIsOneCall(t *testing.T) {
 	db := harness.Cluster(t).Database(t)
 	whole := `{"login": false, "createrole": true, "inherit": false, "connection_limit": 3, "valid_until": "2031-05-06 07:08:09.123456+00",
 		"password": "x", "comment": "c", "settings": {"jit": false}, "database_settings": {"` + db.Name + `": {"jit": true}}}`
-	done := syncIdentity(t, db, "at_once", whole)
+	done := makeAttributes(t, db, "at_once", whole)
 	if want := "|createrole|inherit|connection_limit|valid_until|setting jit|setting jit in database " + db.Name + "|comment|password"; objects(done) != want {
 		t.Errorf("done: %s, want %s", objects(done), want)
 	}
@@ -146,7 +146,7 @@ func TestEverythingAtOnceIsOneCall(t *testing.T) {
 	if last := done[len(done)-1].Statement; last != "ALTER ROLE at_once PASSWORD '********'" {
 		t.Errorf("the password's statement is %s", last)
 	}
-	if again := syncIdentity(t, db, "at_once", whole); objects(again) != "password" {
+	if again := makeAttributes(t, db, "at_once", whole); objects(again) != "password" {
 		t.Errorf("again: %s", objects(again))
 	}
 	if harness.One[bool](t, db, `SELECT EXISTS (SELECT FROM auth.audit_event e WHERE e::text ~ 'SCRAM')`) {
@@ -158,7 +158,7 @@ func TestAFailureLeavesNothing(t *testing.T) {
 	t.Parallel()
 	db := harness.Cluster(t).Database(t)
 	super := db.Super(t)
-	syncIdentity(t, db, "fay", `{"password": "old"}`)
+	makeAttributes(t, db, "fay", `{"password": "old"}`)
 	before := everything(t, super)
 	for _, document := range []string{
 		`{"password": "new", "connection_limit": 4, "settings": {"work_mem": "nonsense"}}`,
@@ -202,7 +202,7 @@ func TestExpiryIsOneInstantInEverySession(t *testing.T) {
 			harness.Exec(t, conn, `SELECT set_config('TimeZone', $1, false), set_config('DateStyle', $2, false), set_config('IntervalStyle', $3, false)`,
 				session[0], session[1], session[2])
 			document := map[string]string{"valid_until": given}
-			done := syncIdentity(t, conn, role, document)
+			done := makeAttributes(t, conn, role, document)
 			if wanted := map[bool]int{true: 2, false: 0}[i == 0 && want != "infinity"]; i > 0 && len(done) != 0 || i == 0 && wanted != 0 && len(done) != wanted {
 				t.Errorf("%s in %v: %+v", given, session, done)
 			}
@@ -213,8 +213,8 @@ func TestExpiryIsOneInstantInEverySession(t *testing.T) {
 			}
 			// From another value, the same session writes the same instant.
 			if i > 0 {
-				syncIdentity(t, conn, role, `{"valid_until": "2000-01-01T00:00:00Z"}`)
-				syncIdentity(t, conn, role, document)
+				makeAttributes(t, conn, role, `{"valid_until": "2000-01-01T00:00:00Z"}`)
+				makeAttributes(t, conn, role, document)
 			}
 			got := harness.One[string](t, super, `SELECT coalesce(rolvaliduntil AT TIME ZONE 'UTC', 'infinity')::text FROM pg_authid WHERE rolname = $1`, role)
 			if got != want {
@@ -222,8 +222,8 @@ func TestExpiryIsOneInstantInEverySession(t *testing.T) {
 			}
 		}
 		for _, none := range []string{`null`, `"infinity"`, `null`} {
-			syncIdentity(t, db, role, `{"valid_until": `+none+`}`)
-			if again := syncIdentity(t, db, role, `{"valid_until": `+none+`}`); len(again) != 0 {
+			makeAttributes(t, db, role, `{"valid_until": `+none+`}`)
+			if again := makeAttributes(t, db, role, `{"valid_until": `+none+`}`); len(again) != 0 {
 				t.Errorf("no end again: %+v", again)
 			}
 		}
@@ -257,7 +257,7 @@ func TestHostileNamesAreNames(t *testing.T) {
 			"settings":          map[string]any{"search_path": []string{name, "public"}, "application_name": name},
 			"database_settings": map[string]any{db.Name: map[string]any{"search_path": []string{name}}},
 		}
-		done := syncIdentity(t, db, name, whole)
+		done := makeAttributes(t, db, name, whole)
 		if len(done) != 8 {
 			t.Errorf("%q: %+v", name, done)
 		}
@@ -277,7 +277,7 @@ func TestHostileNamesAreNames(t *testing.T) {
 			t.Errorf("%q: its verifier is of another password", name)
 		}
 		delete(whole, "password")
-		if again := syncIdentity(t, db, name, whole); len(again) != 0 {
+		if again := makeAttributes(t, db, name, whole); len(again) != 0 {
 			t.Errorf("%q again: %+v", name, again)
 		}
 	}
@@ -296,7 +296,7 @@ func TestSettingsOfAllKinds(t *testing.T) {
 	db := harness.Cluster(t).Database(t)
 	super := db.Super(t)
 	const role = "settings role"
-	syncIdentity(t, db, role, `{}`)
+	makeAttributes(t, db, role, `{}`)
 	for _, c := range []struct{ document, stored string }{
 		{`{"work_mem": "64MB"}`, `work_mem=64MB`},
 		{`{"WORK_MEM": 4096}`, `work_mem=4096`},
@@ -316,7 +316,7 @@ func TestSettingsOfAllKinds(t *testing.T) {
 			if key == "database_settings" {
 				document = `{"database_settings": {"` + db.Name + `": ` + c.document + `}}`
 			}
-			if done := syncIdentity(t, db, role, document); len(done) == 0 {
+			if done := makeAttributes(t, db, role, document); len(done) == 0 {
 				t.Errorf("%s: nothing was done", document)
 			}
 			got := harness.One[string](t, super, `
@@ -327,7 +327,7 @@ func TestSettingsOfAllKinds(t *testing.T) {
 				t.Errorf("%s: stored is %s, want %s", document, got, c.stored)
 			}
 			before := everything(t, super)
-			if again := syncIdentity(t, db, role, document); len(again) != 0 {
+			if again := makeAttributes(t, db, role, document); len(again) != 0 {
 				t.Errorf("%s again: %+v", document, again)
 			}
 			if everything(t, super) != before {
@@ -336,7 +336,7 @@ func TestSettingsOfAllKinds(t *testing.T) {
 		}
 	}
 
-	syncIdentity(t, db, role, `{"settings": {"work_mem": "77MB"}, "database_settings": {"`+db.Name+`": {"lock_timeout": 1234}}}`)
+	makeAttributes(t, db, role, `{"settings": {"work_mem": "77MB"}, "database_settings": {"`+db.Name+`": {"lock_timeout": 1234}}}`)
 	session := harness.Connect(t, db.URL(t, role))
 	if got := harness.Column[string](t, session, `SELECT unnest(ARRAY[current_setting('work_mem'), current_setting('lock_timeout')])`); !slices.Equal(got, []string{"77MB", "1234ms"}) {
 		t.Errorf("a session has %v", got)
@@ -359,11 +359,11 @@ func TestAParameterThatTheOwnerWasGranted(t *testing.T) {
 	db := server.Database(t)
 	harness.Exec(t, db.Super(t), `GRANT SET ON PARAMETER app.tenant, log_statement TO rolewright_owner`)
 	const document = `{"settings": {"app.tenant": "acme", "log_statement": "none"}}`
-	syncIdentity(t, db, "gwen", document)
-	if again := syncIdentity(t, harness.Connect(t, db.OwnerURL), "gwen", strings.Replace(document, "app.tenant", "App.Tenant", 1)); len(again) != 0 {
+	makeAttributes(t, db, "gwen", document)
+	if again := makeAttributes(t, harness.Connect(t, db.OwnerURL), "gwen", strings.Replace(document, "app.tenant", "App.Tenant", 1)); len(again) != 0 {
 		t.Errorf("again: %+v", again)
 	}
-	if done := syncIdentity(t, harness.Connect(t, db.OwnerURL), "gwen", `{"settings": {"APP.TENANT": null}}`); objects(done) != "setting app.tenant" {
+	if done := makeAttributes(t, harness.Connect(t, db.OwnerURL), "gwen", `{"settings": {"APP.TENANT": null}}`); objects(done) != "setting app.tenant" {
 		t.Errorf("reset: %+v", done)
 	}
 	if got := harness.One[[]string](t, db, `SELECT setconfig FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE rolname = 'gwen'`); !slices.Equal(got, []string{"log_statement=none"}) {
@@ -497,7 +497,7 @@ func TestPasswordsLogIn(t *testing.T) {
 		}
 		return err
 	}
-	syncIdentity(t, db, "lena", `{}`)
+	makeAttributes(t, db, "lena", `{}`)
 	for range 100 { // until the server has read the file
 		if login("lena", "x") != nil {
 			break
@@ -514,12 +514,12 @@ func TestPasswordsLogIn(t *testing.T) {
 		}
 	}
 	for _, password := range []string{"plain", "it's $d$ \\ \"", "pässwörd", "non\u00a0breaking", strings.Repeat("long", 50)} {
-		syncIdentity(t, db, "lena", map[string]string{"password": password})
+		makeAttributes(t, db, "lena", map[string]string{"password": password})
 		works(password)
-		syncIdentity(t, db, "lena", map[string]string{"password": harness.One[string](t, db, `SELECT auth.scram_verifier($1 || '2', 10000)`, password)})
+		makeAttributes(t, db, "lena", map[string]string{"password": harness.One[string](t, db, `SELECT auth.scram_verifier($1 || '2', 10000)`, password)})
 		works(password + "2")
 	}
-	syncIdentity(t, db, "lena", `{"password": "kept"}`)
+	makeAttributes(t, db, "lena", `{"password": "kept"}`)
 	stored := func() string {
 		return harness.One[string](t, super, `SELECT coalesce(rolpassword, '') FROM pg_authid WHERE rolname = 'lena'`)
 	}
@@ -556,10 +556,10 @@ func TestPasswordsLogIn(t *testing.T) {
 	works("kept")
 	// These look like hashes, and are none.
 	for _, password := range []string{"md5", "MD5" + strings.Repeat("0123456789abcdef", 2), "scram-sha-256$", "md5" + strings.Repeat("0", 31)} {
-		syncIdentity(t, db, "lena", map[string]string{"password": password})
+		makeAttributes(t, db, "lena", map[string]string{"password": password})
 		works(password)
 	}
-	syncIdentity(t, db, "lena", `{"password": null}`)
+	makeAttributes(t, db, "lena", `{"password": null}`)
 	if stored() != "" || login("lena", "kept") == nil {
 		t.Error("there is still a password")
 	}
@@ -641,10 +641,10 @@ func TestOperatorsCannotEscalate(t *testing.T) {
 	} {
 		harness.Exec(t, super, statement)
 	}
-	syncIdentity(t, db, "plain", `{}`)
-	syncIdentity(t, db, "maker", `{"createrole": true}`)
-	syncIdentity(t, db, "dbmaker", `{"createdb": true}`)
-	syncIdentity(t, db, "follower", `{}`)
+	makeAttributes(t, db, "plain", `{}`)
+	makeAttributes(t, db, "maker", `{"createrole": true}`)
+	makeAttributes(t, db, "dbmaker", `{"createdb": true}`)
+	makeAttributes(t, db, "follower", `{}`)
 	harness.Exec(t, super, `GRANT maker TO follower`)
 	harness.Exec(t, super, `SELECT auth.adopt_role('dora'), auth.adopt_role('teams'), auth.adopt_role('guarded'), auth.protect_role('guarded')`)
 	olga := db.As(t, "olga")
@@ -688,10 +688,10 @@ func TestOperatorsCannotEscalate(t *testing.T) {
 		t.Errorf("a refusal changed something:\n%s\n%s", before, after)
 	}
 	// What changes nothing is not refused, and what is an operator's is done.
-	if done := syncIdentity(t, olga, "maker", `{"createrole": true, "login": true}`); len(done) != 0 {
+	if done := makeAttributes(t, olga, "maker", `{"createrole": true, "login": true}`); len(done) != 0 {
 		t.Errorf("%+v", done)
 	}
-	if done := syncIdentity(t, olga, "plain", `{"password": "x", "superuser": false}`); objects(done) != "password" {
+	if done := makeAttributes(t, olga, "plain", `{"password": "x", "superuser": false}`); objects(done) != "password" {
 		t.Errorf("%+v", done)
 	}
 	for _, app := range []string{"rolewright_app", "rolewright_auditor"} {
@@ -699,7 +699,7 @@ func TestOperatorsCannotEscalate(t *testing.T) {
 		harness.MustFail(t, db.As(t, app), "42501", `SELECT auth.scram_verifier('x')`)
 	}
 	// An administrator may, as far as PostgreSQL lets the owner.
-	syncIdentity(t, db, "maker", `{"password": "x", "createrole": false}`)
+	makeAttributes(t, db, "maker", `{"password": "x", "createrole": false}`)
 	refused(t, db, "RW506", "dora", `{"password": "x"}`)
 	harness.MustFail(t, super, "RW503", `SELECT auth.sync_identity('postgres', '{}')`)
 }
@@ -708,17 +708,17 @@ func TestTheLastAdministratorKeepsHisLogin(t *testing.T) {
 	t.Parallel()
 	db := harness.Cluster(t).Database(t)
 	super := db.Super(t)
-	syncIdentity(t, db, "olga", `{}`)
+	makeAttributes(t, db, "olga", `{}`)
 	harness.Exec(t, super, `GRANT rolewright_operator TO olga`)
 	before := everything(t, super)
 	refused(t, db, "RW515", "olga", `{"login": false}`)
 	if after := everything(t, super); after != before {
 		t.Error("a refusal changed something")
 	}
-	syncIdentity(t, db, "olga", `{"connection_limit": 3}`)
-	syncIdentity(t, db, "oscar", `{}`)
+	makeAttributes(t, db, "olga", `{"connection_limit": 3}`)
+	makeAttributes(t, db, "oscar", `{}`)
 	harness.Exec(t, super, `GRANT rolewright_operator TO oscar`)
-	syncIdentity(t, db, "olga", `{"login": false}`)
+	makeAttributes(t, db, "olga", `{"login": false}`)
 	refused(t, db, "RW515", "oscar", `{"login": false}`)
 }
 
@@ -753,14 +753,14 @@ func TestARoleFollowsItsUserAndItsProvider(t *testing.T) {
 		return harness.One[string](t, super, `SELECT xmax::text FROM auth.user_info WHERE username = 'ann'`)
 	}
 	locked := lock()
-	if done := syncIdentity(t, db, "ann", `{"login": true, "connection_limit": 5, "inherit": true, "settings": {"Work_Mem": "8MB"}}`); len(done) != 0 {
+	if done := makeAttributes(t, db, "ann", `{"login": true, "connection_limit": 5, "inherit": true, "settings": {"Work_Mem": "8MB"}}`); len(done) != 0 {
 		t.Errorf("what is declared anyway: %+v", done)
 	}
 	if lock() != locked {
 		t.Error("the user was locked for nothing")
 	}
-	syncIdentity(t, db, "ann", `{"comment": "Ann", "settings": {"jit": false}, "database_settings": {"`+db.Name+`": {"work_mem": "9MB"}}}`)
-	if done := syncIdentity(t, db, "bob", `{"login": false}`); done[0].Statement != "CREATE ROLE bob NOLOGIN" {
+	makeAttributes(t, db, "ann", `{"comment": "Ann", "settings": {"jit": false}, "database_settings": {"`+db.Name+`": {"work_mem": "9MB"}}}`)
+	if done := makeAttributes(t, db, "bob", `{"login": false}`); done[0].Statement != "CREATE ROLE bob NOLOGIN" {
 		t.Errorf("the role of a disabled user: %+v", done)
 	}
 	if plan := harness.Column[string](t, db, `SELECT statement FROM auth.plan_database_roles()`); len(plan) != 0 {
@@ -779,7 +779,7 @@ func TestARoleFollowsItsUserAndItsProvider(t *testing.T) {
 		if after := everything(t, super); after != before {
 			t.Error("a refusal changed something")
 		}
-		syncIdentity(t, db, "ann", map[string]any{"login": false, "comment": state})
+		makeAttributes(t, db, "ann", map[string]any{"login": false, "comment": state})
 	}
 }
 
@@ -794,13 +794,13 @@ func TestNamesOfTheDeletedAreNotTaken(t *testing.T) {
 func TestADroppedRoleIsMadeAgainAndAStrangerIsNot(t *testing.T) {
 	t.Parallel()
 	db := harness.Cluster(t).Database(t)
-	syncIdentity(t, db, "dropped", `{"comment": "one"}`)
+	makeAttributes(t, db, "dropped", `{"comment": "one"}`)
 	harness.Exec(t, db, `DROP ROLE dropped`)
 	harness.MustFail(t, db, "RW019", `SELECT auth.sync_identity('dropped', '{}', false)`)
-	if done := syncIdentity(t, db, "dropped", `{"comment": "two"}`); objects(done) != "|comment" {
+	if done := makeAttributes(t, db, "dropped", `{"comment": "two"}`); objects(done) != "|comment" {
 		t.Errorf("%+v", done)
 	}
-	syncIdentity(t, db, "dropped", `{"connection_limit": 1}`)
+	makeAttributes(t, db, "dropped", `{"connection_limit": 1}`)
 	harness.Exec(t, db, `DROP ROLE dropped; CREATE ROLE dropped LOGIN`)
 	refused(t, db, "RW019", "dropped", `{"password": "x"}`)
 }
@@ -835,16 +835,16 @@ func TestRightsThatTheOwnerLacksAreNamed(t *testing.T) {
 		expect("legacy", `{"createdb": true}`, "ALTER ROLE rolewright_owner CREATEDB")
 		expect("legacy", `{"replication": true}`, "ALTER ROLE rolewright_owner REPLICATION")
 		expect("legacy", `{"bypassrls": true}`, "ALTER ROLE rolewright_owner BYPASSRLS")
-		syncIdentity(t, db, "replica", `{"connection_limit": 3, "comment": "x"}`)
+		makeAttributes(t, db, "replica", `{"connection_limit": 3, "comment": "x"}`)
 	} else {
 		expect("legacy", `{"replication": true}`, "ALTER ROLE legacy REPLICATION")
 		expect("legacy", `{"bypassrls": true}`, "ALTER ROLE legacy BYPASSRLS")
 		expect("replica", `{"connection_limit": 3}`, "ALTER ROLE replica CONNECTION LIMIT 3")
 		expect("replica", `{"password": "x"}`, "ALTER ROLE replica PASSWORD '********'")
-		syncIdentity(t, db, "replica", `{"comment": "x", "settings": {"jit": false}}`)
+		makeAttributes(t, db, "replica", `{"comment": "x", "settings": {"jit": false}}`)
 	}
 	expect("legacy", `{"superuser": true}`, "ALTER ROLE legacy SUPERUSER")
-	syncIdentity(t, db, "legacy", `{"login": false, "inherit": false, "connection_limit": 2, "valid_until": "2030-01-01T00:00:00Z", "password": "x", "comment": "x", "settings": {"jit": false}}`)
+	makeAttributes(t, db, "legacy", `{"login": false, "inherit": false, "connection_limit": 2, "valid_until": "2030-01-01T00:00:00Z", "password": "x", "comment": "x", "settings": {"jit": false}}`)
 	harness.Exec(t, super, `ALTER ROLE legacy SUPERUSER`)
 	expect("legacy", `{"comment": "y"}`, "COMMENT ON ROLE legacy IS 'y'")
 	expect("legacy", `{"settings": {"jit": null}}`, "ALTER ROLE legacy RESET jit")
@@ -857,7 +857,7 @@ func TestRightsThatTheOwnerLacksAreNamed(t *testing.T) {
 func TestSomebodyElsesAlterRoleIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	db := harness.Cluster(t).Database(t)
-	syncIdentity(t, db, "raced", `{"connection_limit": 1}`)
+	makeAttributes(t, db, "raced", `{"connection_limit": 1}`)
 	other := harness.Connect(t, db.SuperURL)
 	harness.Exec(t, other, `BEGIN`)
 	harness.Exec(t, other, `ALTER ROLE raced CONNECTION LIMIT 2`)
@@ -902,7 +902,7 @@ func TestPlansOfAttributesAreSorted(t *testing.T) {
 	t.Parallel()
 	db := harness.Cluster(t).Database(t)
 	settings := map[string]any{"jit": false, "work_mem": "1MB", "lock_timeout": 5}
-	first := syncIdentity(t, db, "sorted", map[string]any{"settings": settings})
+	first := makeAttributes(t, db, "sorted", map[string]any{"settings": settings})
 	names := slices.Sorted(maps.Keys(settings))
 	for i, c := range first[1:] {
 		if c.Object != "setting "+names[i] {
