@@ -116,16 +116,17 @@ AS $function$
 DECLARE
     v_step    record;
     v_left    record;
-    v_members text;
+    v_members text[];
 BEGIN
     -- GRANT does not wait for somebody's open DROP ROLE of the member, and would leave the membership of nobody. A privilege does wait (and
     -- fails when the role is gone), so all of them get one for a moment.
-    SELECT string_agg(DISTINCT quote_ident(c.role_name), ', ') INTO v_members
-    FROM unnest(_changes) AS c
-    WHERE c.action = 'grant' AND NOT EXISTS (SELECT FROM unnest(_changes) AS n WHERE n.action = 'create' AND n.role_name = c.role_name);
-    IF v_members IS NOT NULL THEN
-        EXECUTE format('GRANT EXECUTE ON FUNCTION unsecure.lock_roles() TO %s', v_members);
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION unsecure.lock_roles() FROM %s', v_members);
+    v_members := ARRAY(
+        SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'grant'
+        EXCEPT
+        SELECT n.role_name FROM unnest(_changes) AS n WHERE n.action = 'create');
+    IF v_members <> '{}' THEN
+        EXECUTE 'GRANT EXECUTE ON FUNCTION unsecure.lock_roles() TO ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(v_members) AS m);
+        EXECUTE 'REVOKE EXECUTE ON FUNCTION unsecure.lock_roles() FROM ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(v_members) AS m);
     END IF;
 
     FOR v_step IN SELECT * FROM unsecure.statements_of(_changes) LOOP
@@ -671,8 +672,10 @@ BEGIN
     WHERE CASE WHEN _username ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN u.user_id = _username::uuid
                ELSE lower(u.username) = lower(_username) END;
 
-    IF v_role.database_role_id IS NULL AND v_user.user_id IS NULL THEN
+    -- Also when a user has that name: whoever names the role would think that it was meant.
+    IF v_role.database_role_id IS NULL AND unsecure.role_refusal(_username) IS NOT NULL THEN
         PERFORM unsecure.require_touchable(_username);
+    ELSIF v_role.database_role_id IS NULL AND v_user.user_id IS NULL THEN
         RAISE EXCEPTION 'there is neither a user nor a managed role %', coalesce(to_json(_username)::text, 'NULL')
             USING ERRCODE = 'RW011',
                   DETAIL  = CASE WHEN EXISTS (SELECT FROM pg_roles r WHERE r.rolname = _username)
@@ -696,7 +699,8 @@ END;
 $function$;
 
 COMMENT ON FUNCTION unsecure.find_person(text) IS
-    'The user and the managed login role (one of them may be NULL) of a role name, a username or a user_id. RW011: neither; RW512: two.';
+    'The user and the managed login role (one of them may be NULL) of a role name, a username or a user_id. RW011: neither; RW503: a role that is not for Rolewright has the name; '
+    'RW512: two.';
 
 REVOKE ALL ON unsecure.operator_login FROM PUBLIC;
 REVOKE ALL ON FUNCTION
@@ -758,11 +762,10 @@ IMMUTABLE
 AS $function$
     SELECT CASE
         WHEN jsonb_typeof(_value) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(_value))
-        WHEN lower(_name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
-            THEN ARRAY(SELECT CASE WHEN e.part[1] LIKE '"%' THEN replace(substr(e.part[1], 2, length(e.part[1]) - 2), '""', '"')
-                                   ELSE btrim(e.part[1]) END
-                       FROM regexp_matches(_value #>> '{}', '("(?:[^"]|"")*"|[^,"\s][^,"]*)', 'g') AS e (part))
-        ELSE ARRAY[_value #>> '{}']
+        WHEN lower(_name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+             OR btrim(_value #>> '{}') = '' THEN ARRAY[_value #>> '{}']
+        ELSE ARRAY(SELECT CASE WHEN e.part[1] LIKE '"%' THEN replace(substr(e.part[1], 2, length(e.part[1]) - 2), '""', '"') ELSE btrim(e.part[1]) END
+                   FROM regexp_matches(_value #>> '{}', '("(?:[^"]|"")*"|[^,"\s][^,"]*)', 'g') AS e (part))
     END;
 $function$;
 
@@ -1453,7 +1456,9 @@ BEGIN
 
         BEGIN
             UPDATE auth.database_role r
-            SET recorded = unsecure.describe_role(r.role_oid), updated_at = now()
+            SET recorded   = unsecure.describe_role(r.role_oid)
+                             || jsonb_strip_nulls(jsonb_build_object('user_active', r.recorded -> 'user_active')),
+                updated_at = now()
             FROM unnest(v_todo) AS c
             WHERE c.action = 'alter' AND c.object = 'login' AND c.statement LIKE '% NOLOGIN'
               AND r.role_name = c.role_name AND r.state <> 'deleted';
@@ -3429,9 +3434,9 @@ BEGIN
     END IF;
     COMMIT;
 
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     WHILE _terminate AND v_quiet < 2 LOOP
-        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         v_until := coalesce(v_until, clock_timestamp() + interval '10 seconds');
         v_seen  := auth.end_identity_sessions(_username);
         IF v_is_super THEN
@@ -3444,10 +3449,10 @@ BEGIN
         v_quiet    := CASE WHEN clock_timestamp() > v_until THEN 2 WHEN v_seen = 0 THEN v_quiet + 1 ELSE 0 END;
         PERFORM pg_sleep(0.05);
         COMMIT; -- pg_stat_activity is read once per transaction
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     END LOOP;
 
-    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     _report := jsonb_build_object(
         'changes', (SELECT coalesce(jsonb_agg(c), '[]') FROM unnest(v_begun || v_finished) AS c),
         'sessions_ended', v_sessions - v_seen,

@@ -119,7 +119,9 @@ BEGIN
 
         BEGIN
             UPDATE auth.database_role r
-            SET recorded = unsecure.describe_role(r.role_oid), updated_at = now()
+            SET recorded   = unsecure.describe_role(r.role_oid)
+                             || jsonb_strip_nulls(jsonb_build_object('user_active', r.recorded -> 'user_active')),
+                updated_at = now()
             FROM unnest(v_todo) AS c
             WHERE c.action = 'alter' AND c.object = 'login' AND c.statement LIKE '% NOLOGIN'
               AND r.role_name = c.role_name AND r.state <> 'deleted';

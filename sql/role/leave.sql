@@ -257,9 +257,9 @@ BEGIN
     END IF;
     COMMIT;
 
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     WHILE _terminate AND v_quiet < 2 LOOP
-        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         v_until := coalesce(v_until, clock_timestamp() + interval '10 seconds');
         v_seen  := auth.end_identity_sessions(_username);
         IF v_is_super THEN
@@ -272,10 +272,10 @@ BEGIN
         v_quiet    := CASE WHEN clock_timestamp() > v_until THEN 2 WHEN v_seen = 0 THEN v_quiet + 1 ELSE 0 END;
         PERFORM pg_sleep(0.05);
         COMMIT; -- pg_stat_activity is read once per transaction
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     END LOOP;
 
-    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     _report := jsonb_build_object(
         'changes', (SELECT coalesce(jsonb_agg(c), '[]') FROM unnest(v_begun || v_finished) AS c),
         'sessions_ended', v_sessions - v_seen,

@@ -197,8 +197,10 @@ BEGIN
     WHERE CASE WHEN _username ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN u.user_id = _username::uuid
                ELSE lower(u.username) = lower(_username) END;
 
-    IF v_role.database_role_id IS NULL AND v_user.user_id IS NULL THEN
+    -- Also when a user has that name: whoever names the role would think that it was meant.
+    IF v_role.database_role_id IS NULL AND unsecure.role_refusal(_username) IS NOT NULL THEN
         PERFORM unsecure.require_touchable(_username);
+    ELSIF v_role.database_role_id IS NULL AND v_user.user_id IS NULL THEN
         RAISE EXCEPTION 'there is neither a user nor a managed role %', coalesce(to_json(_username)::text, 'NULL')
             USING ERRCODE = 'RW011',
                   DETAIL  = CASE WHEN EXISTS (SELECT FROM pg_roles r WHERE r.rolname = _username)
@@ -222,7 +224,8 @@ END;
 $function$;
 
 COMMENT ON FUNCTION unsecure.find_person(text) IS
-    'The user and the managed login role (one of them may be NULL) of a role name, a username or a user_id. RW011: neither; RW512: two.';
+    'The user and the managed login role (one of them may be NULL) of a role name, a username or a user_id. RW011: neither; RW503: a role that is not for Rolewright has the name; '
+    'RW512: two.';
 
 REVOKE ALL ON unsecure.operator_login FROM PUBLIC;
 REVOKE ALL ON FUNCTION

@@ -43,11 +43,10 @@ IMMUTABLE
 AS $function$
     SELECT CASE
         WHEN jsonb_typeof(_value) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(_value))
-        WHEN lower(_name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
-            THEN ARRAY(SELECT CASE WHEN e.part[1] LIKE '"%' THEN replace(substr(e.part[1], 2, length(e.part[1]) - 2), '""', '"')
-                                   ELSE btrim(e.part[1]) END
-                       FROM regexp_matches(_value #>> '{}', '("(?:[^"]|"")*"|[^,"\s][^,"]*)', 'g') AS e (part))
-        ELSE ARRAY[_value #>> '{}']
+        WHEN lower(_name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+             OR btrim(_value #>> '{}') = '' THEN ARRAY[_value #>> '{}']
+        ELSE ARRAY(SELECT CASE WHEN e.part[1] LIKE '"%' THEN replace(substr(e.part[1], 2, length(e.part[1]) - 2), '""', '"') ELSE btrim(e.part[1]) END
+                   FROM regexp_matches(_value #>> '{}', '("(?:[^"]|"")*"|[^,"\s][^,"]*)', 'g') AS e (part))
     END;
 $function$;
 
