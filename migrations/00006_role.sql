@@ -673,9 +673,10 @@ BEGIN
                ELSE lower(u.username) = lower(_username) END;
 
     -- Also when a user has that name: whoever names the role would think that it was meant.
-    IF v_role.database_role_id IS NULL AND unsecure.role_refusal(_username) IS NOT NULL THEN
+    IF v_role.database_role_id IS NULL AND (v_user.user_id IS NULL OR unsecure.role_refusal(_username) IS NOT NULL) THEN
         PERFORM unsecure.require_touchable(_username);
-    ELSIF v_role.database_role_id IS NULL AND v_user.user_id IS NULL THEN
+    END IF;
+    IF v_role.database_role_id IS NULL AND v_user.user_id IS NULL THEN
         RAISE EXCEPTION 'there is neither a user nor a managed role %', coalesce(to_json(_username)::text, 'NULL')
             USING ERRCODE = 'RW011',
                   DETAIL  = CASE WHEN EXISTS (SELECT FROM pg_roles r WHERE r.rolname = _username)
@@ -1653,6 +1654,21 @@ $function$;
 COMMENT ON FUNCTION unsecure.follow_login(uuid, text[], bigint, text[], bigint) IS
     'Lets the user''s database role follow, unless mapped_ways and mapped_until before and after say that no mapping is concerned.';
 
+-- Two who change one user, one of them only a row beside it, would each plan without the other's change. Whose user has no role is not waited for.
+CREATE OR REPLACE FUNCTION unsecure.lock_role_user(_user_id uuid)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted') THEN
+        PERFORM 1 FROM auth.user_info u WHERE u.user_id = _user_id FOR NO KEY UPDATE;
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.lock_role_user(uuid) IS 'Locks a user who has a database role, until the end of the transaction.';
+
 CREATE OR REPLACE FUNCTION unsecure.follow_member(
     _user_group_id uuid,
     _user_id       uuid
@@ -1667,6 +1683,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM unsecure.require_read_committed();
+    PERFORM unsecure.lock_role_user(_user_id); -- if it was bound just now
     IF EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = _user_group_id) THEN
         PERFORM unsecure.apply_and_warn(ARRAY[_user_id]);
     END IF;
@@ -1784,6 +1801,7 @@ REVOKE ALL ON FUNCTION
     unsecure.apply_and_warn(uuid[]),
     unsecure.follow_users(uuid[]),
     unsecure.follow_login(uuid, text[], bigint, text[], bigint),
+    unsecure.lock_role_user(uuid),
     unsecure.follow_member(uuid, uuid),
     unsecure.follow_sync(),
     unsecure.follow_groups(uuid[]),
@@ -1868,7 +1886,9 @@ BEGIN
     WHERE p.provider_id IN (SELECT i.provider_id FROM auth.user_identity i WHERE i.user_id = _user_id)
     ORDER BY p.provider_id
     FOR SHARE;
-    PERFORM unsecure.lock_person(_user_id);
+    PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
+    PERFORM unsecure.lock_bindings(true);
+    PERFORM unsecure.lock_roles();
     PERFORM unsecure.require_touchable(_role_name);
 
     SELECT * INTO v_role FROM auth.database_role r WHERE r.role_name = _role_name AND r.state <> 'deleted';
@@ -5201,6 +5221,7 @@ DROP FUNCTION unsecure.follow_provider;
 DROP FUNCTION unsecure.follow_groups;
 DROP FUNCTION unsecure.follow_sync;
 DROP FUNCTION unsecure.follow_member;
+DROP FUNCTION unsecure.lock_role_user;
 DROP FUNCTION unsecure.follow_login;
 DROP FUNCTION unsecure.follow_users;
 DROP FUNCTION unsecure.apply_and_warn;

@@ -19,7 +19,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM unsecure.require_group(_user_group_id);
     END IF;
-    PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
+    PERFORM unsecure.lock_role_user(_user_id);
     PERFORM unsecure.require_user(_user_id);
     IF v_group.group_type = 'external' THEN
         RAISE EXCEPTION 'external group % takes no manual members', to_json(v_group.code)
@@ -59,7 +59,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
+    PERFORM unsecure.lock_role_user(_user_id);
     DELETE FROM auth.user_group_member WHERE user_group_id = _user_group_id AND user_id = _user_id;
     IF NOT FOUND THEN
         PERFORM unsecure.require_group(_user_group_id);

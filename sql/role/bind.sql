@@ -72,7 +72,9 @@ BEGIN
     WHERE p.provider_id IN (SELECT i.provider_id FROM auth.user_identity i WHERE i.user_id = _user_id)
     ORDER BY p.provider_id
     FOR SHARE;
-    PERFORM unsecure.lock_person(_user_id);
+    PERFORM 1 FROM auth.user_info WHERE user_id = _user_id FOR NO KEY UPDATE;
+    PERFORM unsecure.lock_bindings(true);
+    PERFORM unsecure.lock_roles();
     PERFORM unsecure.require_touchable(_role_name);
 
     SELECT * INTO v_role FROM auth.database_role r WHERE r.role_name = _role_name AND r.state <> 'deleted';

@@ -83,6 +83,21 @@ $function$;
 COMMENT ON FUNCTION unsecure.follow_login(uuid, text[], bigint, text[], bigint) IS
     'Lets the user''s database role follow, unless mapped_ways and mapped_until before and after say that no mapping is concerned.';
 
+-- Two who change one user, one of them only a row beside it, would each plan without the other's change. Whose user has no role is not waited for.
+CREATE OR REPLACE FUNCTION unsecure.lock_role_user(_user_id uuid)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted') THEN
+        PERFORM 1 FROM auth.user_info u WHERE u.user_id = _user_id FOR NO KEY UPDATE;
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.lock_role_user(uuid) IS 'Locks a user who has a database role, until the end of the transaction.';
+
 CREATE OR REPLACE FUNCTION unsecure.follow_member(
     _user_group_id uuid,
     _user_id       uuid
@@ -97,6 +112,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM unsecure.require_read_committed();
+    PERFORM unsecure.lock_role_user(_user_id); -- if it was bound just now
     IF EXISTS (SELECT FROM auth.group_role b WHERE b.user_group_id = _user_group_id) THEN
         PERFORM unsecure.apply_and_warn(ARRAY[_user_id]);
     END IF;
@@ -214,6 +230,7 @@ REVOKE ALL ON FUNCTION
     unsecure.apply_and_warn(uuid[]),
     unsecure.follow_users(uuid[]),
     unsecure.follow_login(uuid, text[], bigint, text[], bigint),
+    unsecure.lock_role_user(uuid),
     unsecure.follow_member(uuid, uuid),
     unsecure.follow_sync(),
     unsecure.follow_groups(uuid[]),

@@ -198,9 +198,10 @@ BEGIN
                ELSE lower(u.username) = lower(_username) END;
 
     -- Also when a user has that name: whoever names the role would think that it was meant.
-    IF v_role.database_role_id IS NULL AND unsecure.role_refusal(_username) IS NOT NULL THEN
+    IF v_role.database_role_id IS NULL AND (v_user.user_id IS NULL OR unsecure.role_refusal(_username) IS NOT NULL) THEN
         PERFORM unsecure.require_touchable(_username);
-    ELSIF v_role.database_role_id IS NULL AND v_user.user_id IS NULL THEN
+    END IF;
+    IF v_role.database_role_id IS NULL AND v_user.user_id IS NULL THEN
         RAISE EXCEPTION 'there is neither a user nor a managed role %', coalesce(to_json(_username)::text, 'NULL')
             USING ERRCODE = 'RW011',
                   DETAIL  = CASE WHEN EXISTS (SELECT FROM pg_roles r WHERE r.rolname = _username)

@@ -28,7 +28,7 @@ func TestDemoTellsItsStory(t *testing.T) {
 		"is_active: true→false",
 		"6 active and 2 disabled accounts",
 	)
-	if lines := strings.Count(r.out, "\n"); lines > 110 || strings.Contains(r.out, "\x1b") {
+	if lines := strings.Count(r.out, "\n"); lines > 150 || strings.Contains(r.out, "\x1b") {
 		t.Errorf("%d lines, or escape sequences in a pipe:\n%s", lines, r.out)
 	}
 }
