@@ -193,7 +193,7 @@ TO rolewright_operator;
 
 -- What only a superuser can do of a plan, done by one: with the rights of whoever calls.
 CREATE OR REPLACE FUNCTION unsecure.execute_conflicts(_plan auth.change[])
-RETURNS SETOF auth.change
+RETURNS auth.change[]
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -205,15 +205,17 @@ DECLARE
         WHERE c.action = 'conflict' AND c.statement IS NOT NULL
         ORDER BY c.ordinal);
 BEGIN
-    IF v_todo <> '{}' THEN
-        PERFORM unsecure.lock_roles();
-        PERFORM unsecure.execute_changes(v_todo);
+    IF v_todo = '{}' THEN
+        RETURN _plan;
     END IF;
-    RETURN QUERY SELECT (c).* FROM unnest(v_todo) AS c;
+    PERFORM unsecure.lock_roles();
+    PERFORM unsecure.execute_changes(v_todo);
+    RETURN ARRAY(SELECT c FROM unnest(_plan) AS c WHERE c.action <> 'conflict' OR c.statement IS NULL) || v_todo;
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.execute_conflicts(auth.change[]) IS 'Carries out the statements of a plan''s conflicts, with the caller''s rights.';
+COMMENT ON FUNCTION unsecure.execute_conflicts(auth.change[]) IS
+    'Carries out the statements of a plan''s conflicts, with the caller''s rights, and returns the plan with them as done.';
 
 REVOKE ALL ON FUNCTION unsecure.execute_conflicts(auth.change[]) FROM PUBLIC;
 
@@ -244,7 +246,7 @@ BEGIN
     v_is_super := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
     v_begun    := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
     IF v_is_super THEN
-        PERFORM unsecure.execute_conflicts(v_begun);
+        v_begun := unsecure.execute_conflicts(v_begun);
     END IF;
     COMMIT;
 
@@ -252,8 +254,7 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
     IF v_is_super THEN
-        PERFORM unsecure.execute_conflicts(v_finished);
-        v_finished := v_finished || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+        v_finished := unsecure.execute_conflicts(v_finished) || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
     END IF;
     COMMIT;
 

@@ -195,10 +195,8 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     v_done := ARRAY(SELECT r FROM auth.restore_role(_username, _reason, _elevated) AS r);
     IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
-        PERFORM unsecure.execute_conflicts(v_done);
-        -- What is left now is what is not allowed.
-        v_done := ARRAY(SELECT d FROM unnest(v_done) AS d WHERE d.action <> 'conflict' OR d.statement IS NOT NULL)
-                  || ARRAY(SELECT r FROM auth.restore_role(_username, _reason, _elevated) AS r);
+        v_done := ARRAY(SELECT d FROM unnest(unsecure.execute_conflicts(v_done)) AS d WHERE d.action <> 'conflict')
+                  || ARRAY(SELECT r FROM auth.restore_role(_username, _reason, _elevated) AS r); -- what is not allowed
     END IF;
     _report := jsonb_build_object('changes', to_jsonb(v_done));
     PERFORM set_config('search_path', v_path, true);
