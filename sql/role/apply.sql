@@ -73,9 +73,8 @@ BEGIN
 
     v_concerned := unsecure.concerned_roles(_user_ids, _role_names);
     INSERT INTO auth.database_role (role_name, role_oid, user_id, provider_id, requires_identity)
-    SELECT l.role_name, a.oid, l.user_id, l.provider_id, true
+    SELECT l.role_name, (SELECT a.oid FROM pg_roles a WHERE a.rolname = l.role_name), l.user_id, l.provider_id, true
     FROM unsecure.desired_logins('{}', v_concerned.new_users) AS l
-    JOIN pg_roles a ON a.rolname = l.role_name
     WHERE l.problem IS NULL AND l.role_name = ANY (_created);
 END;
 $function$;

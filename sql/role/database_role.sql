@@ -29,6 +29,7 @@ CREATE TABLE auth.database_role (
 
 CREATE UNIQUE INDEX database_role_role_name_key ON auth.database_role (role_name) WHERE state <> 'deleted';
 CREATE UNIQUE INDEX database_role_user_id_key ON auth.database_role (user_id) WHERE state <> 'deleted';
+CREATE INDEX database_role_role_name_idx ON auth.database_role (role_name, (state = 'deleted'), state_changed_at DESC);
 CREATE INDEX database_role_user_id_idx ON auth.database_role (user_id);
 CREATE INDEX database_role_group_idx ON auth.database_role (role_name) WHERE role_kind = 'group';
 CREATE INDEX database_role_provider_id_idx ON auth.database_role (provider_id);

@@ -214,10 +214,14 @@ COMMENT ON FUNCTION unsecure.desired_logins(uuid[], uuid[]) IS
 -- survives pg_upgrade and pg_dump into another version.
 CREATE VIEW unsecure.membership AS
 SELECT m.roleid, m.member, m.grantor, m.admin_option,
-       coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, r.rolinherit) AS inherit_option,
-       coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)             AS set_option
+       coalesce((j.options ->> 'inherit_option')::boolean, r.rolinherit) AS inherit_option,
+       coalesce((j.options ->> 'set_option')::boolean, true)             AS set_option
 FROM pg_catalog.pg_auth_members m
-JOIN pg_catalog.pg_roles r ON r.oid = m.member;
+JOIN pg_catalog.pg_roles r ON r.oid = m.member
+-- OFFSET 0: once per row.
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN to_jsonb(m) END AS options OFFSET 0
+) AS j;
 
 COMMENT ON VIEW unsecure.membership IS 'Memberships with their options; from PostgreSQL 16 on one row per grantor.';
 

@@ -68,15 +68,15 @@ BEGIN
         SELECT l.role_name, g.role_name AS group_name, l.oid, g.oid AS group_oid, g.rolsuper, g.problem, l.rolinherit,
                bool_or(coalesce(w.inherit_option, l.rolinherit)) AS inherit_option,
                bool_or(w.set_option) AS set_option, bool_or(w.admin_option) AS admin_option,
-               string_agg(w.reason, ', ' ORDER BY w.reason) AS reason
+               array_agg(w.group_code) AS group_codes
         FROM (
-            SELECT l.role_name, r.database_role_id, r.inherit_option, r.set_option, r.admin_option, 'in group ' || ug.code AS reason
+            SELECT l.role_name, r.database_role_id, r.inherit_option, r.set_option, r.admin_option, ug.code AS group_code
             FROM unsecure.bound_groups(v_users) AS b
             JOIN login l ON l.user_id = b.user_id
             JOIN auth.group_role r ON r.user_group_id = b.user_group_id
             JOIN auth.user_group ug ON ug.user_group_id = b.user_group_id
             UNION ALL
-            SELECT l.role_name, m.group_role_id, m.inherit_option, m.set_option, m.admin_option, 'given by auth.manage_relationship'
+            SELECT l.role_name, m.group_role_id, m.inherit_option, m.set_option, m.admin_option, NULL
             FROM auth.role_membership m
             JOIN login l ON l.database_role_id = m.database_role_id
         ) AS w
@@ -226,7 +226,8 @@ BEGIN
                     THEN unsecure.grant_statement(m.group_name, m.role_name, m.rolinherit, m.inherit_option, m.set_option, m.admin_option,
                                                   m.is_held)
                     ELSE format('REVOKE ADMIN OPTION FOR %I FROM %I', m.group_name, m.role_name) END,
-               m.reason, NULL, m.group_oid, NULL, NULL, false
+               (SELECT string_agg(coalesce('in group ' || c, 'given by auth.manage_relationship'), ', ' ORDER BY c) FROM unnest(m.group_codes) AS c),
+               NULL, m.group_oid, NULL, NULL, false
         FROM missing m
         UNION ALL
         SELECT 0, 'conflict', p.role_name, NULL, NULL, p.problem, NULL, NULL, NULL, NULL, false
