@@ -163,6 +163,9 @@ func (a *app) removeElsewhere(ctx context.Context, db *authdb.DB, d authdb.Delet
 	var firstErr error
 	for _, database := range e.databases {
 		statements, err := a.runRemoval(ctx, database, script, authdb.RunRemoval)
+		if err == nil {
+			err = db.RecordRemoval(ctx, d.Username, database, statements)
+		}
 		if err != nil {
 			failed = append(failed, database)
 			firstErr = errors.Join(firstErr, err)

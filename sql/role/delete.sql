@@ -33,6 +33,8 @@ DECLARE
     v_row         record;
     v_item        record;
     v_items       jsonb;
+    v_revokes     jsonb := '[]';
+    v_statements  text;
     v_drop_owned  text;
     v_problem     text;
     v_needed      oid[];
@@ -263,7 +265,7 @@ BEGIN
     -- PostgreSQL wants a new owner to have CREATE on the schema, unless a superuser says so.
     IF v_successor IS NOT NULL AND NOT v_is_super THEN
         FOR v_row IN
-            SELECT n.nspname, n.nspowner, r.rolname, r.oid, n.oid AS schema_oid
+            SELECT n.nspname, n.nspowner, o.rolname AS owner_name, r.rolname, r.oid, n.oid AS schema_oid
             FROM (
                 SELECT s AS nspname, v_code_owner AS rolname FROM unnest(v_schemas) AS s
                 UNION
@@ -279,6 +281,7 @@ BEGIN
                 SELECT n.nspname, v_successor FROM pg_opfamily o JOIN pg_namespace n ON n.oid = o.opfnamespace WHERE o.opfowner = v_oid
             ) AS w
             JOIN pg_namespace n ON n.nspname = w.nspname
+            JOIN pg_roles o ON o.oid = n.nspowner
             JOIN pg_roles r ON r.rolname = w.rolname
             WHERE NOT has_schema_privilege(r.oid, n.oid, 'CREATE')
             ORDER BY 1, 2
@@ -291,7 +294,10 @@ BEGIN
             EXCEPTION
                 WHEN insufficient_privilege THEN
                     BEGIN
-                        EXECUTE format('GRANT %I TO CURRENT_USER', (SELECT o.rolname FROM pg_roles o WHERE o.oid = v_row.nspowner))
+                        IF v_row.owner_name = 'pg_database_owner' THEN
+                            RAISE insufficient_privilege; -- has no members but the owner of the database
+                        END IF;
+                        EXECUTE format('GRANT %I TO CURRENT_USER', v_row.owner_name)
                                 || CASE WHEN v_is_16 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END;
                         EXECUTE format('GRANT CREATE ON SCHEMA %I TO %I', v_row.nspname, v_row.rolname);
                         v_taken := v_taken || v_row.nspowner;
@@ -399,6 +405,9 @@ BEGIN
                     END
                  || format(' FROM %I CASCADE', v_leaver)
         END;
+        IF v_item.n = 1 THEN
+            v_revokes := v_revokes || jsonb_build_array(to_jsonb(v_item) || jsonb_build_object('statement', v_objects));
+        END IF;
         -- Of whatever is left after all, in schemas that the grantors cannot use, or in policies: DROP OWNED needs no names.
         IF v_item.n = 2 THEN
             EXECUTE format($query$
@@ -420,6 +429,7 @@ BEGIN
                     SELECT r.oid, r.rolname
                     FROM pg_roles r
                     WHERE (r.rolname = v_item.grantor OR v_item.n = 2 AND (r.oid = v_oid OR r.oid = ANY (v_needed) AND NOT r.rolsuper))
+                      AND r.rolname <> 'pg_database_owner' -- has no members but the owner of the database
                       AND NOT (pg_has_role(r.oid, 'USAGE') AND pg_has_role(r.oid, CASE WHEN v_is_16 THEN 'SET' ELSE 'MEMBER' END))
                 LOOP
                     EXECUTE format('GRANT %I TO CURRENT_USER', v_row.rolname) || CASE WHEN v_is_16 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END;
@@ -471,12 +481,22 @@ BEGIN
     USING v_oid, v_database, v_problem IS NOT NULL;
     v_objects := coalesce(v_objects, v_problem);
     IF v_objects IS NOT NULL THEN
+        EXECUTE format($query$
+            SELECT string_agg(format('SET ROLE %%I; %%s; RESET ROLE', r.grantor, r.statement), '; ' ORDER BY r.grantor, r.statement)
+            FROM (%s) AS q
+            JOIN pg_roles g ON g.oid = q.grantor
+            JOIN jsonb_to_recordset($2) AS r (classid oid, objid oid, objsubid integer, privilege_type text, grantor text, statement text)
+                ON (r.classid, r.objid, r.objsubid, r.privilege_type, r.grantor) = (q.classid, q.objid, q.objsubid, q.privilege_type, g.rolname)
+            WHERE q.grantee = $1$query$, v_acl_query)
+        INTO v_statements
+        USING v_oid, v_revokes;
         RAISE EXCEPTION 'role % has what % cannot take from it', quote_ident(v_leaver), quote_ident(current_user)
             USING ERRCODE = 'RW514',
                   DETAIL  = v_objects,
                   HINT    = CASE WHEN v_is_super THEN 'As each grantor: REVOKE it FROM ' || quote_ident(v_leaver) || '. Nothing was changed.'
-                                 ELSE 'As a superuser, CALL auth.delete_identity with the same arguments, or REVOKE it as each grantor. '
-                                      'Nothing was changed.' END;
+                                 WHEN v_statements IS NULL THEN 'As a superuser, CALL auth.delete_identity with the same arguments. Nothing was changed.'
+                                 ELSE format('As a superuser: %s. Or CALL auth.delete_identity as a superuser, with the same arguments. '
+                                             'Nothing was changed.', v_statements) END;
     END IF;
 
     IF (v_arguments ->> 'rehearse')::boolean THEN
@@ -661,7 +681,6 @@ CREATE OR REPLACE FUNCTION auth.require_deletable(
     _username      text,
     _reason        text,
     _reassign_to   text    DEFAULT NULL,
-    _drop_owned    boolean DEFAULT false,
     _reassign_code boolean DEFAULT false
 )
 RETURNS jsonb
@@ -676,12 +695,6 @@ BEGIN
     IF v_leaver.state IS DISTINCT FROM 'deleted' THEN
         PERFORM unsecure.require_reason(_reason);
         PERFORM unsecure.require_successor(v_leaver.role_name, _reassign_to, _reassign_code);
-        IF v_leaver.actual_name IS NOT NULL THEN
-            IF _reassign_to IS NULL AND NOT coalesce(_drop_owned, false) THEN
-                PERFORM unsecure.require_no_dependencies(v_leaver.role_oid, false);
-            END IF;
-            PERFORM unsecure.require_no_dependencies(v_leaver.role_oid, true);
-        END IF;
     END IF;
     RETURN jsonb_build_object(
         'role_name', v_leaver.role_name, 'role_oid', v_leaver.role_oid, 'state', v_leaver.state,
@@ -692,9 +705,28 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION auth.require_deletable(text, text, text, boolean, boolean) IS
-    'The refusals of auth.delete_identity, before it changes anything, and what it starts from: role_name (null: the user has none), role_oid, '
-    'state, exists, is_doomed, is_out.';
+COMMENT ON FUNCTION auth.require_deletable(text, text, text, boolean) IS
+    'The refusals of auth.delete_identity before it changes anything, but for RW514, and what it starts from: role_name (null: the user has none), '
+    'role_oid, state, exists, is_doomed, is_out.';
+
+CREATE OR REPLACE FUNCTION auth.require_removable(_username text, _is_removed boolean)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_leaver record := unsecure.find_leaver(_username);
+BEGIN
+    IF v_leaver.actual_name IS NOT NULL THEN
+        PERFORM unsecure.require_no_dependencies(v_leaver.role_oid, coalesce(_is_removed, false));
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.require_removable(text, boolean) IS
+    'RW514 with the list of what depends on a person''s role; _is_removed: what is in this database goes, so that only other databases count.';
 
 CREATE OR REPLACE FUNCTION auth.begin_object_removal(
     _username      text,
@@ -771,15 +803,54 @@ COMMENT ON FUNCTION auth.remove_role_objects(text, text, boolean, boolean, boole
     'errors: auth.removal_script, auth.delete_identity; RW511: the role is active.';
 
 REVOKE ALL ON FUNCTION
-    auth.require_deletable(text, text, text, boolean, boolean),
+    auth.require_deletable(text, text, text, boolean),
+    auth.require_removable(text, boolean),
     auth.begin_object_removal(text, text, boolean, boolean, boolean, boolean),
     auth.remove_role_objects(text, text, boolean, boolean, boolean, boolean)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    auth.require_deletable(text, text, text, boolean, boolean),
+    auth.require_deletable(text, text, text, boolean),
+    auth.require_removable(text, boolean),
     auth.begin_object_removal(text, text, boolean, boolean, boolean, boolean),
     auth.remove_role_objects(text, text, boolean, boolean, boolean, boolean)
 TO rolewright_operator;
+
+CREATE OR REPLACE FUNCTION auth.record_removal(
+    _username text,
+    _database text,
+    _removed  jsonb
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_leaver record := unsecure.find_leaver(_username);
+BEGIN
+    IF v_leaver.database_role_id IS NULL THEN
+        RAISE EXCEPTION 'user % has no role', to_json(_username)
+            USING ERRCODE = 'RW019', HINT = 'auth.database_role lists the managed roles. Nothing was changed.';
+    ELSIF _database IS NULL OR jsonb_typeof(_removed) IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION 'no database, or no list of statements'
+            USING ERRCODE = 'RW519', HINT = '_removed is the JSON array that the setting rolewright.removal has. Nothing was changed.';
+    END IF;
+    INSERT INTO auth.audit_event (event_code, user_id, subject_type, subject_id, before, after)
+    SELECT 'role.emptied', v_leaver.user_id, 'role', v_leaver.database_role_id,
+           jsonb_build_object('database', _database),
+           jsonb_build_object('role_name', v_leaver.role_name, 'reported', _removed)
+    WHERE _removed <> '[]';
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.record_removal(text, text, jsonb) IS
+    'Writes the audit row (role.emptied) of what auth.removal_script removed in another database. It is the caller''s word: nothing here can '
+    'see what happened there. _removed: the JSON array that the setting rolewright.removal has then; an empty one writes nothing. RW011, RW512: as '
+    'auth.leaver_proof; RW019: the user has no role; RW519: no database, or no array.';
+
+REVOKE ALL ON FUNCTION auth.record_removal(text, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.record_removal(text, text, jsonb) TO rolewright_operator;
 
 -- Does it all and takes it back: what PostgreSQL would refuse is refused before anything is changed. Invoker: a superuser, and Rolewright's owner, do it
 -- with their own rights, since only they can SET ROLE to who granted something.
@@ -850,22 +921,30 @@ DECLARE
     v_plan    auth.change[] := ARRAY[]::auth.change[];
     v_reason  text;
     v_list    text;
+    v_step    text;
+    v_is_removed CONSTANT boolean := _reassign_to IS NOT NULL OR coalesce(_drop_owned, false);
 BEGIN
-    v_role := auth.require_deletable(_username, 'plan', _reassign_to, true, _reassign_code);
+    v_role := auth.require_deletable(_username, 'plan', _reassign_to, _reassign_code);
     IF v_role ->> 'state' IS NULL OR v_role ->> 'state' = 'deleted' THEN
         RETURN;
     END IF;
     v_name := v_role ->> 'role_name';
     IF (v_role ->> 'exists')::boolean THEN
-        BEGIN
-            PERFORM auth.require_deletable(_username, 'plan', _reassign_to, _drop_owned, _reassign_code);
-            v_objects := auth.rehearse_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code);
-        EXCEPTION
-            WHEN SQLSTATE 'RW514' THEN
-                GET STACKED DIAGNOSTICS v_reason = MESSAGE_TEXT, v_list = PG_EXCEPTION_DETAIL;
-                v_plan := ARRAY(SELECT row(0, 'conflict', v_name, l, NULL, v_reason)::auth.change
-                                FROM regexp_split_to_table(v_list, E'\n') AS l);
-        END;
+        -- What is in other databases, and what cannot be removed here: both are told.
+        FOREACH v_step IN ARRAY ARRAY['elsewhere', 'here'] LOOP
+            BEGIN
+                CASE v_step
+                    WHEN 'elsewhere' THEN PERFORM auth.require_removable(_username, v_is_removed);
+                    ELSE v_objects := auth.rehearse_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code);
+                END CASE;
+            EXCEPTION
+                WHEN SQLSTATE 'RW514' THEN
+                    GET STACKED DIAGNOSTICS v_reason = MESSAGE_TEXT, v_list = PG_EXCEPTION_DETAIL;
+                    v_plan := v_plan || ARRAY(SELECT row(0, 'conflict', v_name, l, NULL, v_reason)::auth.change
+                                              FROM regexp_split_to_table(v_list, E'\n') AS l);
+                    EXIT WHEN NOT v_is_removed; -- the list is of all databases
+            END;
+        END LOOP;
         v_plan := v_plan || row(0, 'alter', v_name, 'login', format('ALTER ROLE %I NOLOGIN', v_name), 'it is deleted')::auth.change
                   || ARRAY(SELECT row(0, 'revoke', v_name, p.object, format('REVOKE %s FROM %I', p.object, v_name), 'it is deleted')::auth.change
                            FROM auth.leaver_proof(_username) AS p WHERE p.way = 'membership')
@@ -948,10 +1027,10 @@ BEGIN
             IF clock_timestamp() > v_until THEN
                 RAISE EXCEPTION 'an open transaction changed memberships, and may have granted the role one'
                     USING ERRCODE = 'RW517',
-                          DETAIL  = (SELECT string_agg(coalesce('pid ' || l.pid, 'prepared transaction'), ', ')
-                                     FROM pg_locks l
-                                     WHERE l.locktype = 'relation' AND l.database = 0 AND l.relation = 'pg_auth_members'::regclass
-                                       AND l.virtualtransaction = ANY (v_open)),
+                          DETAIL  = coalesce((SELECT string_agg(DISTINCT coalesce('pid ' || l.pid, 'prepared transaction'), ', ')
+                                              FROM pg_locks l
+                                              WHERE l.locktype = 'relation' AND l.database = 0 AND l.relation = 'pg_auth_members'::regclass
+                                                AND l.virtualtransaction = ANY (v_open)), 'It has ended just now.'),
                           HINT    = 'End that transaction, and call this again. The role can log in no more.';
             END IF;
             PERFORM pg_sleep(0.01);
@@ -1058,7 +1137,7 @@ BEGIN
     -- Both end with every COMMIT: a procedure with a SET clause could not COMMIT.
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    v_role   := auth.require_deletable(_username, _reason, _reassign_to, _drop_owned, _reassign_code);
+    v_role   := auth.require_deletable(_username, _reason, _reassign_to, _reassign_code);
     v_is_own := (SELECT r.rolsuper OR r.oid = n.nspowner FROM pg_roles r, pg_namespace n WHERE r.rolname = current_user AND n.nspname = 'auth');
     IF v_role ->> 'state' = 'deleted' THEN
         RAISE NOTICE 'role % is deleted already', quote_ident(v_role ->> 'role_name');
@@ -1066,6 +1145,7 @@ BEGIN
         RETURN;
     END IF;
     IF (v_role ->> 'exists')::boolean THEN
+        PERFORM auth.require_removable(_username, _reassign_to IS NOT NULL OR coalesce(_drop_owned, false));
         PERFORM auth.rehearse_removal(_username, _reassign_to, _drop_owned, _force, _reassign_code);
     END IF;
     COMMIT;

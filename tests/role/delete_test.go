@@ -496,6 +496,91 @@ func TestWhatOnlyASuperuserCanRevokeIsNamedBeforeAnyChange(t *testing.T) {
 	o.mustRemove(t, "", "ann", "_drop_owned => true")
 }
 
+// pg_database_owner takes no members, so nobody but the owner of the database can act for it.
+func TestAGrantByTheDatabaseOwnerRoleIsNamedWithItsStatement(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "ann", "boss")
+	other := o.server.Empty(t)
+	super := other.Super(t)
+	harness.Exec(t, super, `
+		ALTER SCHEMA public OWNER TO pg_database_owner;
+		REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+		GRANT CREATE ON SCHEMA public TO ann;
+		SET ROLE ann;
+		CREATE FUNCTION public.hers() RETURNS int LANGUAGE sql AS 'SELECT 1';
+		RESET ROLE;
+		ALTER DATABASE `+other.Name+` OWNER TO `+harness.One[string](t, super, `SELECT current_user`))
+	for arguments, want := range map[string]string{
+		"_drop_owned => true":                            "schema public: privilege CREATE granted by pg_database_owner",
+		"_reassign_to => 'boss', _reassign_code => true": "It needs CREATE on the schema",
+		"_drop_owned => true, _rehearse => true":         "schema public: privilege CREATE granted by pg_database_owner",
+	} {
+		script := harness.One[string](t, o.DB, `SELECT auth.removal_script('ann', `+arguments+`)`)
+		refusal := harness.MustFail(t, other, "RW514", script)
+		if !strings.Contains(refusal.Detail, want) || !strings.Contains(refusal.Hint, "superuser") {
+			t.Errorf("%s: %s %s", arguments, refusal.Detail, refusal.Hint)
+		}
+		if strings.Contains(arguments, "_reassign_to") {
+			continue
+		}
+		_, statement, _ := strings.Cut(refusal.Hint, "As a superuser: ")
+		statement, _, _ = strings.Cut(statement, ". Or ")
+		if want := "SET ROLE pg_database_owner; REVOKE CREATE ON SCHEMA public FROM ann CASCADE; RESET ROLE"; statement != want {
+			t.Errorf("statement %q, want %q", statement, want)
+		}
+		harness.Exec(t, super, "BEGIN; "+statement+"; SELECT 1 / (NOT has_schema_privilege('ann', 'public', 'CREATE'))::int; ROLLBACK")
+	}
+	harness.Exec(t, super, `SET ROLE pg_database_owner; REVOKE CREATE ON SCHEMA public FROM ann CASCADE; RESET ROLE`)
+	harness.Exec(t, other, harness.One[string](t, o.DB, `SELECT auth.removal_script('ann', _drop_owned => true)`))
+	o.mustRemove(t, harness.Owner, "ann", "_drop_owned => true")
+}
+
+func TestAPlanTellsOfOtherDatabases(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "ann", "boss")
+	other := o.server.Empty(t)
+	harness.Exec(t, other.Super(t), `CREATE TABLE public.there (a int); ALTER TABLE public.there OWNER TO ann`)
+	harness.Exec(t, o.super, `CREATE SCHEMA work AUTHORIZATION ann; CREATE TABLE work.t (a int); ALTER TABLE work.t OWNER TO ann;
+		CREATE VIEW public.others AS SELECT * FROM work.t`)
+	operator := harness.Connect(t, o.URL(t, "operator"))
+	for arguments, want := range map[string][]string{
+		"":                       {other.Name + ": pg_class", "table work.t: owner", "schema work: owner", "drop DROP ROLE ann"},
+		"_drop_owned => true":    {other.Name + ": pg_class", "others depends on table work.t", "drop DROP ROLE ann"},
+		"_reassign_to => 'boss'": {other.Name + ": pg_class", "alter REASSIGN OWNED BY ann TO boss", "drop DROP ROLE ann"},
+	} {
+		if arguments != "" {
+			arguments = ", " + arguments
+		}
+		plan := strings.Join(harness.Column[string](t, operator, `
+			SELECT concat_ws(' ', action, coalesce(statement, object)) FROM auth.plan_delete('ann'`+arguments+`) ORDER BY ordinal`), "\n")
+		for _, part := range want {
+			if strings.Count(plan, part) != 1 {
+				t.Errorf("%s: want %q once in\n%s", arguments, part, plan)
+			}
+		}
+		if !strings.HasPrefix(plan, "conflict ") {
+			t.Errorf("%s: conflicts are not first:\n%s", arguments, plan)
+		}
+	}
+	o.requireActive(t, "ann")
+}
+
+func TestWhatWasRemovedElsewhereIsRecordedAtHome(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "ann")
+	operator := harness.Connect(t, o.URL(t, "operator"))
+	harness.Exec(t, operator, `SELECT auth.record_removal('ann', 'elsewhere', '["DROP OWNED BY ann"]'), auth.record_removal('ann', 'empty', '[]')`)
+	requireSame(t, "audit", harness.Column[string](t, o.DB, `
+		SELECT concat_ws(' ', u.username, e.session_user_name, e.before, e.after) FROM auth.audit_event e JOIN auth.user_info u USING (user_id)
+		WHERE e.event_code = 'role.emptied'`), []string{`ann operator {"database": "elsewhere"} {"reported": ["DROP OWNED BY ann"], "role_name": "ann"}`})
+	harness.Exec(t, o.DB, `SELECT auth.create_user('zoe')`)
+	for arguments, sqlstate := range map[string]string{
+		`'nobody', 'd', '[]'`: "RW011", `'zoe', 'd', '[]'`: "RW019", `'ann', NULL, '[]'`: "RW519", `'ann', 'd', NULL`: "RW519", `'ann', 'd', '{}'`: "RW519",
+	} {
+		harness.MustFail(t, operator, sqlstate, `SELECT auth.record_removal(`+arguments+`)`)
+	}
+}
+
 func TestOthersLoseNothingThatTheLeaverGranted(t *testing.T) {
 	t.Parallel()
 	eachCaller(t, func(t *testing.T, caller string) {
