@@ -112,15 +112,16 @@ DECLARE
     v_left    record;
     v_members text[];
 BEGIN
-    -- GRANT does not wait for somebody's open DROP ROLE of the member, and would leave the membership of nobody. A privilege does wait (and
-    -- fails when the role is gone), so all of them get one for a moment.
+    -- GRANT does not wait for somebody's open DROP ROLE of the member, and would leave the membership of nobody. A privilege does wait, fails when
+    -- the role is gone, and else keeps it there until we are done: so all of them get one on a function that is dropped at once.
     v_members := ARRAY(
         SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'grant'
         EXCEPT
         SELECT n.role_name FROM unnest(_changes) AS n WHERE n.action = 'create');
     IF v_members <> '{}' THEN
-        EXECUTE 'GRANT EXECUTE ON FUNCTION unsecure.lock_roles() TO ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(v_members) AS m);
-        EXECUTE 'REVOKE EXECUTE ON FUNCTION unsecure.lock_roles() FROM ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(v_members) AS m);
+        CREATE FUNCTION unsecure.held() RETURNS void LANGUAGE sql AS '';
+        EXECUTE 'GRANT EXECUTE ON FUNCTION unsecure.held() TO ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(v_members) AS m);
+        DROP FUNCTION unsecure.held();
     END IF;
 
     FOR v_step IN SELECT * FROM unsecure.statements_of(_changes) LOOP
