@@ -83,6 +83,8 @@ BEGIN;
 \ir role/leave.sql
 \ir role/dependencies.sql
 \ir role/proof.sql
+\ir role/removal_script.sql
+\ir role/removal.sql
 \ir role/delete.sql
 \ir role/restore.sql
 

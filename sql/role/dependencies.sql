@@ -1,7 +1,7 @@
 -- What stands between a role and its DROP ROLE. PostgreSQL's own message ends after 100 objects and only counts those of other
 -- databases; pg_shdepend has all of them.
 
--- A text, because the lists of privileges differ from version to version, and because the script that removes them (delete.sql) runs
+-- A text, because the lists of privileges differ from version to version, and because the script that removes them (removal_script.sql) runs
 -- where there is no Rolewright. The columns are found in the catalog itself. $1: the role's oid.
 CREATE OR REPLACE FUNCTION unsecure.role_acl_query()
 RETURNS text

@@ -198,7 +198,7 @@ func TestDeleteRefuses(t *testing.T) {
 	o.requireActive(t, "ann")
 	o.requireActive(t, "bob")
 	for _, step := range []string{
-		`SELECT auth.remove_role_objects('bob', _drop_owned => true)`, `SELECT * FROM auth.begin_role_drop('bob', 'left')`,
+		`SELECT auth.remove_role_objects('bob', _drop_owned => true)`, `SELECT auth.remove_role_objects('bob', _drop_owned => true, _rehearse => NULL)`, `SELECT * FROM auth.begin_role_drop('bob', 'left')`,
 		`SELECT * FROM auth.finish_role_drop('bob', 'left')`,
 	} {
 		harness.MustFail(t, o.DB, "RW511", step)
