@@ -38,7 +38,8 @@ COMMENT ON COLUMN auth.audit_event.event_code IS
     'Stable code, subject.verb. provider, user, identity, tenant, group, mapping, permission, perm_set, assignment: created, updated, '
     'enabled, disabled, deleted, truncated; user: locked, unlocked too; identity: last_used too; member, set_permission: added, updated, '
     'removed, truncated; login: succeeded, refused; '
-    'sync: applied; role (in the catalog): created, altered, granted, revoked, dropped, with the statement; database_role (the registry), group_role, '
+    'sync: applied; role (in the catalog): created, altered, granted, revoked, dropped, with the statement; emptied: what depended on it was '
+    'removed (in another database: by the word of whoever did it); database_role (the registry), group_role, '
     'role_membership, protected_role: created, updated, deleted, truncated.';
 COMMENT ON COLUMN auth.audit_event.user_id IS 'Whom it is about; not a foreign key, since the trail outlives the user.';
 COMMENT ON COLUMN auth.audit_event.session_user_name IS 'The role that logged in to PostgreSQL.';

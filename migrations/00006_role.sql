@@ -4853,8 +4853,8 @@ END;
 $function$;
 
 COMMENT ON FUNCTION auth.plan_delete(text, text, boolean, boolean, boolean) IS
-    'What auth.delete_identity would do, in this database, and first as conflicts what keeps it from that. Arguments and errors as there, but '
-    'RW514 is rows. No rows: the role was deleted already, or the user has none. Whoever owns nothing is tried out and taken back, which locks for a moment what it changes.';
+    'What auth.delete_identity would do, in this database, and first as conflicts what keeps it from that, in other databases too. Arguments '
+    'and errors as there, but RW514 is rows. No rows: the role was deleted already, or the user has none. Whoever owns nothing is tried out and taken back, which locks for a moment what it changes.';
 
 REVOKE ALL ON FUNCTION auth.plan_delete(text, text, boolean, boolean, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.plan_delete(text, text, boolean, boolean, boolean) TO rolewright_operator;
