@@ -51,8 +51,24 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.require_read_committed() IS 'RW501 where a snapshot is older than the locks that are waited for.';
 
--- One transaction at a time changes roles; who waited looks again. Advisory locks are per database: two databases of one cluster that
--- manage the same role can still meet, as can a DBA's psql, so the executor's callers also repeat what failed for a concurrent change.
+-- Tables that are there to be locked: advisory locks anybody could take, and hold. Nobody has a right on these.
+CREATE TABLE unsecure.roles_lock (
+    nothing boolean NOT NULL,
+    CONSTRAINT roles_lock_pkey PRIMARY KEY (nothing)
+);
+
+CREATE TABLE unsecure.bindings_lock (
+    nothing boolean NOT NULL,
+    CONSTRAINT bindings_lock_pkey PRIMARY KEY (nothing)
+);
+
+COMMENT ON TABLE unsecure.roles_lock IS 'Always empty; see unsecure.lock_roles.';
+COMMENT ON TABLE unsecure.bindings_lock IS 'Always empty; see unsecure.lock_bindings.';
+
+REVOKE ALL ON unsecure.roles_lock, unsecure.bindings_lock FROM PUBLIC;
+
+-- One transaction at a time changes roles; who waited looks again. The lock is the database's: two databases of one cluster that manage the same role
+-- can still meet, as can a DBA's psql, so the executor's callers also repeat what failed for a concurrent change.
 CREATE OR REPLACE FUNCTION unsecure.lock_roles()
 RETURNS void
 LANGUAGE plpgsql
@@ -60,7 +76,7 @@ VOLATILE
 AS $function$
 BEGIN
     PERFORM unsecure.require_read_committed();
-    PERFORM pg_advisory_xact_lock(hashtextextended('rolewright: roles', 0));
+    LOCK TABLE unsecure.roles_lock IN EXCLUSIVE MODE;
 END;
 $function$;
 
@@ -111,17 +127,24 @@ LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = error
+SET quote_all_identifiers = off
 SET jit = off
 AS $function$
 DECLARE
     v_step    record;
     v_left    record;
     v_members text[];
+    v_grants  text := current_setting('createrole_self_grant', true);
 BEGIN
-    -- GRANT does not wait for somebody's open DROP ROLE of the member, and would leave the membership of nobody. A privilege does wait, fails when
+    -- PostgreSQL 16 and later: the caller's setting would make the owner a member of what it creates.
+    IF v_grants <> '' THEN
+        PERFORM set_config('createrole_self_grant', '', true);
+    END IF;
+
+    -- GRANT does not wait for somebody's open DROP ROLE of the member (or, on 15, of the group), and would leave the membership of nobody. A privilege does wait, fails when
     -- the role is gone, and else keeps it there until we are done: so all of them get one on a function that is dropped at once.
     v_members := ARRAY(
-        SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'grant'
+        SELECT g.name FROM unnest(_changes) AS c CROSS JOIN LATERAL (VALUES (c.role_name), (c.object)) AS g (name) WHERE c.action = 'grant'
         EXCEPT
         SELECT n.role_name FROM unnest(_changes) AS n WHERE n.action = 'create');
     IF v_members <> '{}' THEN
@@ -135,6 +158,9 @@ BEGIN
         EXECUTE CASE WHEN v_step.is_password THEN format('ALTER ROLE %I PASSWORD %L', v_step.role_name, _verifier)
                      ELSE v_step.statement END;
     END LOOP;
+    IF v_grants <> '' THEN
+        PERFORM set_config('createrole_self_grant', v_grants, true);
+    END IF;
 
     -- What PostgreSQL may answer with a mere warning.
     SELECT c.role_name, c.object, m.grantor
@@ -227,6 +253,7 @@ CREATE TABLE auth.database_role (
     role_oid          oid,
     role_kind         text        NOT NULL DEFAULT 'login',
     user_id           uuid,
+    last_user_id      uuid,
     provider_id       uuid,
     state             text        NOT NULL DEFAULT 'active',
     requires_identity boolean     NOT NULL DEFAULT false,
@@ -258,6 +285,7 @@ COMMENT ON COLUMN auth.database_role.role_oid IS
     'The role in pg_roles. NULL: it is to be created, or was deleted. A role of the same name with another oid is another role.';
 COMMENT ON COLUMN auth.database_role.role_kind IS 'login: somebody''s; group: memberships in it are given by groups.';
 COMMENT ON COLUMN auth.database_role.user_id IS 'Whose it is; NULL: nobody''s, or of a user who was deleted.';
+COMMENT ON COLUMN auth.database_role.last_user_id IS 'Whose it was when it was unbound: it is not handed to somebody else unnoticed. No foreign key: it outlives the user.';
 COMMENT ON COLUMN auth.database_role.provider_id IS 'The provider that it was created for, whose role_attributes it has.';
 COMMENT ON COLUMN auth.database_role.state IS
     'active: can log in as far as its user can; suspended (leave of absence) and disabled (left): cannot log in and has no '
@@ -671,8 +699,15 @@ BEGIN
     SELECT * INTO v_role FROM auth.database_role r WHERE r.role_name = _username AND r.state <> 'deleted' AND r.role_kind = 'login';
     SELECT * INTO v_user
     FROM auth.user_info u
-    WHERE CASE WHEN _username ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN u.user_id = _username::uuid
-               ELSE lower(u.username) = lower(_username) END;
+    WHERE lower(u.username) = lower(_username);
+    IF _username ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' AND EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = _username::uuid) THEN
+        IF v_user.user_id <> _username::uuid THEN
+            RAISE EXCEPTION 'two are named %: a user''s username is another one''s user_id', to_json(_username)
+                USING ERRCODE = 'RW512', DETAIL = format('The username is that of user %s.', v_user.user_id),
+                      HINT    = 'Name the person by role, or change that username. Nothing was changed.';
+        END IF;
+        SELECT * INTO v_user FROM auth.user_info u WHERE u.user_id = _username::uuid;
+    END IF;
 
     -- Also when a user has that name: whoever names the role would think that it was meant.
     IF v_role.database_role_id IS NULL AND (v_user.user_id IS NULL OR unsecure.role_refusal(_username) IS NOT NULL) THEN
@@ -705,6 +740,35 @@ COMMENT ON FUNCTION unsecure.find_person(text) IS
     'The user and the managed login role (one of them may be NULL) of a role name, a username or a user_id. RW011: neither; RW503: a role that is not for Rolewright has the name; '
     'RW512: two.';
 
+-- Found, locked, and found again: who waited for the lock may have waited for a binding.
+CREATE OR REPLACE FUNCTION unsecure.lock_named_person(
+    _username text,
+    OUT user_id          uuid,
+    OUT database_role_id uuid,
+    OUT role_name        text
+)
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_person record;
+    v_again  record := unsecure.find_person(_username);
+BEGIN
+    LOOP
+        v_person := v_again;
+        PERFORM unsecure.lock_person(v_person.user_id);
+        v_again := unsecure.find_person(_username);
+        EXIT WHEN v_again.user_id IS NOT DISTINCT FROM v_person.user_id;
+    END LOOP;
+    user_id          := v_again.user_id;
+    database_role_id := v_again.database_role_id;
+    role_name        := v_again.role_name;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.lock_named_person(text) IS 'unsecure.find_person and unsecure.lock_person. RW501, RW011, RW512: as there.';
+
+REVOKE ALL ON FUNCTION unsecure.lock_named_person(text) FROM PUBLIC;
 REVOKE ALL ON unsecure.operator_login FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     unsecure.rolewright_owner(),
@@ -1072,6 +1136,7 @@ STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET quote_all_identifiers = off
 SET plan_cache_mode = auto -- these are set below, and with this no longer than the function runs
 SET enable_nestloop = on
 SET enable_hashjoin = on
@@ -1109,6 +1174,8 @@ BEGIN
                        THEN 'somebody dropped the role and made another one of this name; auth.adopt_role takes it under management'
                    WHEN a.rolname <> l.role_name AND a.rolname <> unsecure.doomed_role_name(a.oid)
                        THEN format('somebody renamed the role to %I', a.rolname)
+                   WHEN a.oid IS NULL AND l.role_oid IS NOT NULL AND l.can_login IS NULL
+                       THEN 'somebody dropped the role; auth.sync_identity makes it anew, auth.release_role forgets it'
                END) AS problem
         FROM unsecure.desired_logins(v_concerned.role_ids, v_concerned.new_users) AS l
         LEFT JOIN pg_roles a ON a.oid = l.role_oid
@@ -1239,7 +1306,7 @@ BEGIN
         UNION ALL
         SELECT 40, 'create', l.role_name, NULL,
                format('CREATE ROLE %I LOGIN', l.role_name) || CASE WHEN l.rolinherit THEN '' ELSE ' NOINHERIT' END
-               || coalesce(' CONNECTION LIMIT ' || (l.attributes ->> 'connection_limit')::integer, ''),
+               || coalesce(' CONNECTION LIMIT ' || (l.attributes ->> 'connection_limit')::numeric::integer, ''),
                l.reason, NULL, NULL, NULL, NULL, false
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NULL
@@ -1251,8 +1318,10 @@ BEGIN
         JOIN login l ON l.oid = x.leaver
         JOIN pg_roles d ON d.oid = x.member
         JOIN pg_roles h ON h.oid = x.roleid
+        -- Nobody gives a right to whom he has it from.
+        WHERE x.member <> v_owner.oid
         -- Managed memberships of managed members come back by themselves, or are not wanted.
-        WHERE NOT EXISTS (SELECT FROM login o
+          AND NOT EXISTS (SELECT FROM login o
                           WHERE o.oid = x.member AND (o.is_out OR EXISTS (SELECT FROM grouprole k WHERE k.oid = x.roleid)))
           AND NOT EXISTS (SELECT FROM pg_auth_members m
                           WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_owner.rolsuper THEN 10 ELSE v_owner.oid END)
@@ -1275,10 +1344,10 @@ BEGIN
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NOT NULL AND (l.attributes ->> 'inherit')::boolean <> l.rolinherit
         UNION ALL
         SELECT 70, 'alter', l.role_name, 'connection_limit',
-               format('ALTER ROLE %I CONNECTION LIMIT %s', l.role_name, (l.attributes ->> 'connection_limit')::integer),
+               format('ALTER ROLE %I CONNECTION LIMIT %s', l.role_name, (l.attributes ->> 'connection_limit')::numeric::integer),
                l.reason, l.oid, NULL, NULL, NULL, true
         FROM login l
-        WHERE l.problem IS NULL AND NOT l.is_out AND (l.attributes ->> 'connection_limit')::integer <> l.rolconnlimit
+        WHERE l.problem IS NULL AND NOT l.is_out AND (l.attributes ->> 'connection_limit')::numeric::integer <> l.rolconnlimit
         UNION ALL
         SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL, true
         FROM setting s
@@ -1299,36 +1368,52 @@ BEGIN
             SELECT g.role_name, g.problem FROM grouprole g WHERE v_all OR g.role_name IN (SELECT w.group_name FROM wanted w)
         ) AS p
         WHERE p.problem IS NOT NULL
-    ), judged AS (
-        SELECT c.*, coalesce(
-                   CASE WHEN c.action <> 'conflict' AND c.phase <> 50 THEN u.why END,
-                   CASE
-                       -- A provider is an operator's to change, and a setting such as search_path reaches far.
-                       WHEN c.is_given AND unsecure.is_elevated(c.alters)
-                           THEN 'the role is elevated: what a provider gives it is set by an administrator (auth.sync_identity)'
-                       WHEN v_owner.rolsuper OR c.action = 'conflict' THEN NULL
-                       WHEN NOT v_owner.rolcreaterole THEN format('%I lacks CREATEROLE', v_owner.rolname)
-                       WHEN c.alters IS NOT NULL AND (a.rolsuper OR NOT v_is_16 AND a.rolreplication OR NOT coalesce(c.may_set, true))
-                           THEN format('%I may not change this of role %I; a superuser may', v_owner.rolname, c.role_name)
-                       WHEN v_is_16 AND c.alters IS NOT NULL AND c.alters NOT IN (SELECT d.oid FROM administered d)
-                           THEN format('%I lacks ADMIN OPTION on role %I: GRANT %2$I TO %1$I WITH ADMIN OPTION', v_owner.rolname, c.role_name)
-                       WHEN c.administers IS NOT NULL AND g.rolsuper
-                           THEN format('role %I is a superuser, so only superusers change its members', c.object)
-                       WHEN v_is_16 AND c.administers IS NOT NULL AND c.administers NOT IN (SELECT d.oid FROM administered d)
-                           THEN format('%I lacks ADMIN OPTION on role %I: GRANT %2$I TO %1$I WITH ADMIN OPTION', v_owner.rolname, c.object)
-                       WHEN c.grantor IS NOT NULL AND c.grantor NOT IN (SELECT r.oid FROM reached r)
-                           THEN format('role %I granted it, whose rights %I does not have',
-                                       (SELECT r.rolname FROM pg_roles r WHERE r.oid = c.grantor), v_owner.rolname)
-                   END) AS obstacle
+    ), refused AS (
+        -- What Rolewright's own rules forbid, whoever asks.
+        SELECT c.*, CASE
+                   WHEN c.action = 'conflict' THEN NULL
+                   WHEN c.phase <> 50 AND u.why IS NOT NULL THEN u.why
+                   WHEN c.action = 'grant' AND p.role_name IS NOT NULL THEN format('role %I is protected', c.object)
+                   -- A provider is an operator's to change, and a setting such as search_path reaches far.
+                   WHEN c.is_given AND unsecure.is_elevated(c.alters)
+                       THEN 'the role is elevated: what a provider gives it is set by an administrator (auth.sync_identity)'
+               END AS refusal
         FROM change c
         LEFT JOIN unsecure.untouchable_role u ON u.role_name = c.role_name
+        LEFT JOIN auth.protected_role p ON p.role_name = c.object
+    ), judged AS (
+        SELECT c.*, CASE
+                   WHEN c.action = 'conflict' THEN NULL
+                   WHEN c.refusal IS NOT NULL THEN c.refusal
+                   WHEN c.action = 'grant' AND NOT g.rolsuper
+                        AND pg_has_role(c.administers, (SELECT m.oid FROM pg_roles m WHERE m.rolname = c.role_name), 'MEMBER')
+                       THEN format('role %I is itself a member of role %I', c.object, c.role_name)
+                   WHEN v_is_16 AND c.phase = 60
+                        AND EXISTS (SELECT FROM dependent d JOIN login l ON l.oid = d.leaver
+                                    WHERE d.roleid = c.administers AND l.role_name = c.role_name AND d.member = v_owner.oid)
+                       THEN format('%I administers role %I through this role: a superuser has to grant it first', v_owner.rolname, c.object)
+                   WHEN v_owner.rolsuper THEN NULL
+                   WHEN NOT v_owner.rolcreaterole THEN format('%I lacks CREATEROLE', v_owner.rolname)
+                   WHEN c.alters IS NOT NULL AND (a.rolsuper OR NOT v_is_16 AND a.rolreplication OR NOT coalesce(c.may_set, true))
+                       THEN format('%I may not change this of role %I; a superuser may', v_owner.rolname, c.role_name)
+                   WHEN v_is_16 AND c.alters IS NOT NULL AND c.alters NOT IN (SELECT d.oid FROM administered d)
+                       THEN format('%I lacks ADMIN OPTION on role %I: GRANT %2$I TO %1$I WITH ADMIN OPTION', v_owner.rolname, c.role_name)
+                   WHEN c.administers IS NOT NULL AND g.rolsuper
+                       THEN format('role %I is a superuser, so only superusers change its members', c.object)
+                   WHEN v_is_16 AND c.administers IS NOT NULL AND c.administers NOT IN (SELECT d.oid FROM administered d)
+                       THEN format('%I lacks ADMIN OPTION on role %I: GRANT %2$I TO %1$I WITH ADMIN OPTION', v_owner.rolname, c.object)
+                   WHEN c.grantor IS NOT NULL AND c.grantor NOT IN (SELECT r.oid FROM reached r)
+                       THEN format('role %I granted it, whose rights %I does not have',
+                                   (SELECT r.rolname FROM pg_roles r WHERE r.oid = c.grantor), v_owner.rolname)
+               END AS obstacle
+        FROM refused c
         LEFT JOIN pg_roles a ON a.oid = c.alters
         LEFT JOIN pg_roles g ON g.oid = c.administers
     )
     SELECT row_number() OVER (ORDER BY j.obstacle IS NULL, j.phase, CASE WHEN j.phase IN (60, 80) THEN j.object END COLLATE "C",
                                            j.grantor, j.role_name COLLATE "C", j.object COLLATE "C", j.statement COLLATE "C")::integer,
            CASE WHEN j.obstacle IS NULL THEN j.action ELSE 'conflict' END,
-           j.role_name, j.object::text, j.statement, concat_ws('; ', j.obstacle, j.reason)
+           j.role_name, j.object::text, CASE WHEN j.refusal IS NULL THEN j.statement END, concat_ws('; ', j.obstacle, j.reason)
     FROM judged j
     ORDER BY 1;
 END;
@@ -1345,7 +1430,7 @@ REVOKE ALL ON FUNCTION unsecure.plan_roles(uuid[], text[]) FROM PUBLIC;
 -- +goose StatementBegin
 -- Carrying out what the plan says.
 --
--- Locks come in one order: the permission model, then providers, groups, users, identities, members, then the bindings' advisory lock,
+-- Locks come in one order: the permission model, then providers, groups, users, identities, members, then the bindings' lock,
 -- then the roles' one, then the rows of the registry, which nobody writes without it.
 --
 -- The bindings' lock: who changes a user (a login, a sync) holds it shared from before he looks what is bound, and has the user's row; who plans
@@ -1353,11 +1438,16 @@ REVOKE ALL ON FUNCTION unsecure.plan_roles(uuid[], text[]) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION unsecure.lock_bindings(_alone boolean)
 RETURNS void
-LANGUAGE sql
+LANGUAGE plpgsql
 VOLATILE
 AS $function$
-    SELECT CASE WHEN _alone THEN pg_advisory_xact_lock(hashtextextended('rolewright: bindings', 0))
-                ELSE pg_advisory_xact_lock_shared(hashtextextended('rolewright: bindings', 0)) END;
+BEGIN
+    IF _alone THEN
+        LOCK TABLE unsecure.bindings_lock IN EXCLUSIVE MODE;
+    ELSE
+        LOCK TABLE unsecure.bindings_lock IN ROW SHARE MODE;
+    END IF;
+END;
 $function$;
 
 COMMENT ON FUNCTION unsecure.lock_bindings(boolean) IS 'Until the end of the transaction: alone, or beside others who change users.';
@@ -1376,7 +1466,7 @@ AS $function$
             'valid_until', to_jsonb(nullif(r.rolvaliduntil, 'infinity'))),
         'memberships', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
-                       'role', h.rolname, 'grantor', coalesce(g.rolname, m.grantor::text), 'admin', m.admin_option,
+                       'role', h.rolname, 'role_oid', h.oid, 'grantor', coalesce(g.rolname, m.grantor::text), 'admin', m.admin_option,
                        'inherit', m.inherit_option, 'set', m.set_option) ORDER BY h.rolname, m.grantor), '[]')
             FROM unsecure.membership m
             JOIN pg_roles h ON h.oid = m.roleid
@@ -1462,13 +1552,21 @@ BEGIN
         END IF;
 
         BEGIN
+            -- Recorded once for each time out: what somebody does to the role meanwhile is no part of it.
             UPDATE auth.database_role r
             SET recorded   = unsecure.describe_role(r.role_oid)
-                             || jsonb_strip_nulls(jsonb_build_object('user_active', r.recorded -> 'user_active')),
+                             || jsonb_strip_nulls(jsonb_build_object('is_out', true, 'user_active', r.recorded -> 'user_active')),
                 updated_at = now()
             FROM unnest(v_todo) AS c
             WHERE c.action = 'alter' AND c.object = 'login' AND c.statement LIKE '% NOLOGIN'
-              AND r.role_name = c.role_name AND r.state <> 'deleted';
+              AND r.role_name = c.role_name AND r.state <> 'deleted'
+              AND NOT coalesce((r.recorded ->> 'is_out')::boolean, false);
+
+            UPDATE auth.database_role r
+            SET recorded = r.recorded - 'is_out'
+            FROM unnest(v_todo) AS c
+            WHERE c.action = 'alter' AND c.object = 'login' AND c.statement NOT LIKE '% NOLOGIN'
+              AND r.role_name = c.role_name AND r.state <> 'deleted' AND r.recorded ? 'is_out';
 
             PERFORM unsecure.run_statements(v_todo, NULL);
             PERFORM unsecure.register_created(
@@ -1555,6 +1653,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM unsecure.require_read_committed();
     -- Nothing to do takes no lock.
     IF NOT EXISTS (SELECT FROM unsecure.plan_roles(_user_ids)) THEN
         RETURN;
@@ -1869,6 +1968,36 @@ COMMENT ON FUNCTION unsecure.require_free_name(text, uuid, boolean) IS
 
 REVOKE ALL ON FUNCTION unsecure.lock_person(uuid), unsecure.require_free_name(text, uuid, boolean) FROM PUBLIC;
 
+-- A role that was somebody's: without the password that he knows, and what was his.
+CREATE OR REPLACE FUNCTION unsecure.hand_on_role(
+    _role       auth.database_role,
+    _reuse_name boolean
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    IF NOT coalesce(_reuse_name, false) THEN
+        RAISE EXCEPTION 'role % was somebody else''s', quote_ident(_role.role_name)
+            USING ERRCODE = 'RW516',
+                  DETAIL  = format('It belonged to user %s.', _role.last_user_id),
+                  HINT    = 'With _reuse_name => true it is handed on, without its password and what was recorded. Nothing was changed.';
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.oid = _role.role_oid) THEN
+        PERFORM unsecure.execute_changes(ARRAY[row(
+            1, 'alter', _role.role_name, 'password', format('ALTER ROLE %I PASSWORD NULL', _role.role_name), 'handed on to another user')::auth.change]);
+    END IF;
+    DELETE FROM auth.role_membership WHERE database_role_id = _role.database_role_id;
+    UPDATE auth.database_role SET recorded = NULL WHERE database_role_id = _role.database_role_id;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.hand_on_role(auth.database_role, boolean) IS
+    'Takes from a role what was its last user''s. RW516: it was not said that it may be handed on.';
+
+REVOKE ALL ON FUNCTION unsecure.hand_on_role(auth.database_role, boolean) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION auth.bind_user_role(
     _user_id    uuid,
     _role_name  text,
@@ -1911,7 +2040,7 @@ BEGIN
                   HINT    = 'A role belongs to one user, and a user has one; auth.unbind_user_role takes it away first. Nothing was changed.';
     END IF;
 
-    IF unsecure.is_elevated(v_role.role_oid) THEN
+    IF unsecure.is_elevated((SELECT r.oid FROM pg_roles r WHERE r.rolname = _role_name)) THEN
         PERFORM unsecure.require_administrator(format('give somebody the elevated role %I', _role_name));
     END IF;
 
@@ -1923,8 +2052,12 @@ BEGIN
         INSERT INTO auth.database_role (role_name, user_id, requires_identity)
         VALUES (_role_name, _user_id, EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = _user_id));
     ELSE
+        IF v_role.last_user_id <> _user_id THEN
+            PERFORM unsecure.hand_on_role(v_role, _reuse_name);
+        END IF;
         UPDATE auth.database_role
         SET user_id           = _user_id,
+            last_user_id      = _user_id,
             requires_identity = EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = _user_id),
             updated_at        = now()
         WHERE database_role_id = v_role.database_role_id;
@@ -1967,6 +2100,7 @@ BEGIN
 
     UPDATE auth.database_role r
     SET user_id          = NULL,
+        last_user_id     = r.user_id,
         provider_id      = NULL,
         state            = CASE r.state WHEN 'active' THEN 'disabled' ELSE r.state END,
         reason           = coalesce(_reason, 'unbound from user ' || _user_id),
@@ -2039,7 +2173,7 @@ BEGIN
     ELSIF v_role.role_kind <> 'group' THEN
         PERFORM unsecure.require_managed_role(_role_name, 'group');
     END IF;
-    IF unsecure.is_elevated(v_role.role_oid) THEN
+    IF unsecure.is_elevated((SELECT r.oid FROM pg_roles r WHERE r.rolname = _role_name)) THEN
         PERFORM unsecure.require_administrator(format('bind the elevated role %I', _role_name));
     END IF;
 
@@ -2151,6 +2285,18 @@ BEGIN
                 USING ERRCODE = 'RW502',
                       DETAIL  = format('It is a %s role of %s.', v_old.role_kind, coalesce('user ' || v_old.user_id, 'nobody')),
                       HINT    = 'auth.release_role lets it go first. Nothing was changed.';
+        END IF;
+        -- Somebody may have bound it before it was managed, or before it was elevated.
+        IF unsecure.is_elevated(v_actual.oid) AND v_old.role_oid IS DISTINCT FROM v_actual.oid
+           AND (v_old.user_id IS DISTINCT FROM _user_id OR EXISTS (SELECT FROM auth.group_role b WHERE b.database_role_id = v_old.database_role_id))
+        THEN
+            RAISE EXCEPTION 'elevated role % is bound already', quote_ident(_role_name)
+                USING ERRCODE = 'RW502',
+                      DETAIL  = concat_ws(' ', 'It would belong to user ' || v_old.user_id || '.',
+                                          (SELECT format('Groups would give it: %s.', string_agg(g.code, ', ' ORDER BY g.code))
+                                           FROM auth.group_role b JOIN auth.user_group g ON g.user_group_id = b.user_group_id
+                                           WHERE b.database_role_id = v_old.database_role_id HAVING count(*) > 0)),
+                      HINT    = 'Unbind it first, adopt it, and bind it again if that is meant. Nothing was changed.';
         END IF;
         UPDATE auth.database_role
         SET role_oid = v_actual.oid, user_id = coalesce(v_old.user_id, _user_id), updated_at = now()
@@ -2579,6 +2725,9 @@ BEGIN
              AND (_value = '[]' OR EXISTS (SELECT FROM jsonb_array_elements(_value) AS e WHERE jsonb_typeof(e) IN ('object', 'array', 'null')))
     THEN
         RETURN 'a string, a number, true, false, a list of those that is not empty, or null is needed';
+    ELSIF jsonb_array_length(CASE jsonb_typeof(_value) WHEN 'array' THEN _value ELSE '[]' END) > 1
+          AND lower(_name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries') THEN
+        RETURN 'it takes no list';
     ELSIF v_context NOT IN ('user', 'superuser') THEN
         RETURN format('roles cannot have it: its context is %s', v_context);
     ELSIF v_context IS NULL AND strpos(_name, '.') = 0 AND current_setting(_name, true) IS NULL THEN
@@ -2986,6 +3135,7 @@ LANGUAGE plpgsql
 VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
 AS $function$
 DECLARE
     v_attributes jsonb := _attributes;
@@ -3137,6 +3287,7 @@ DECLARE
     v_group   auth.database_role;
     v_done    auth.change[];
     v_sources text;
+    v_source  uuid;
 BEGIN
     IF _action IS DISTINCT FROM 'add' AND _action IS DISTINCT FROM 'remove' THEN
         RAISE EXCEPTION 'a membership is added or removed'
@@ -3146,7 +3297,12 @@ BEGIN
     PERFORM unsecure.require_touchable(_role_name);
     v_role := unsecure.require_managed_role(_role_name, 'login');
     PERFORM unsecure.lock_person(v_role.user_id);
-    v_role  := unsecure.require_managed_role(_role_name, 'login');
+    v_source := v_role.user_id;
+    v_role   := unsecure.require_managed_role(_role_name, 'login');
+    IF v_role.user_id IS DISTINCT FROM v_source THEN
+        RAISE EXCEPTION 'role % was just given to another user', quote_ident(_role_name)
+            USING ERRCODE = '40001', HINT = 'Try again. Nothing was changed.';
+    END IF;
     v_group := unsecure.require_managed_role(_group_role, 'group');
 
     IF _action = 'add' THEN
@@ -3201,8 +3357,8 @@ GRANT EXECUTE ON FUNCTION auth.manage_relationship(text, text, text, boolean, bo
 
 -- from sql/role/leave.sql
 -- +goose StatementBegin
--- Leaving, in steps that are committed one by one: no login any more, committed; then memberships and elevated attributes; then the sessions
--- that are still open, until two looks in a row find none. Whatever fails on the way, the person is out.
+-- Leaving, in steps that are committed one by one: no login any more, committed; then the sessions that are still open, until two looks in a row
+-- find none; then memberships and elevated attributes, which an open transaction of the person could hold. Whatever fails on the way, the person is out.
 --
 -- The procedure has no rights of its own (it must be able to COMMIT); the steps have, and each can be called by itself.
 
@@ -3243,7 +3399,8 @@ CREATE OR REPLACE FUNCTION auth.begin_deprovision(
     _username       text,
     _reason         text,
     _strip_elevated boolean DEFAULT true,
-    _kind           text    DEFAULT 'disable'
+    _kind           text    DEFAULT 'disable',
+    _is_blocked     boolean DEFAULT false
 )
 RETURNS SETOF auth.change
 LANGUAGE plpgsql
@@ -3252,7 +3409,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_person record := unsecure.find_person(_username);
+    v_person record;
     v_role   auth.database_role;
     v_active boolean;
     v_done   auth.change[];
@@ -3263,7 +3420,7 @@ BEGIN
             USING ERRCODE = 'RW519', DETAIL = format('_kind is %s.', coalesce(to_json(_kind)::text, 'NULL')),
                   HINT    = 'disable: left; suspend: a leave of absence. Nothing was changed.';
     END IF;
-    PERFORM unsecure.lock_person(v_person.user_id);
+    v_person := unsecure.lock_named_person(_username);
 
     IF v_person.database_role_id IS NOT NULL THEN
         PERFORM unsecure.require_touchable(v_person.role_name);
@@ -3279,14 +3436,14 @@ BEGIN
         strips_elevated  = _strip_elevated,
         state_changed_at = now(),
         updated_at       = now(),
-        -- Who cannot log in any more keeps what was recorded when that was lost.
-        recorded         = CASE WHEN r.recorded IS NULL OR r.state = 'active' AND (SELECT a.rolcanlogin FROM pg_roles a WHERE a.oid = r.role_oid)
-                                THEN unsecure.describe_role(r.role_oid) ELSE r.recorded END
+        -- Who is out already, because of the user, keeps what was recorded then.
+        recorded         = CASE WHEN r.state = 'active' AND NOT coalesce((r.recorded ->> 'is_out')::boolean, false)
+                                THEN unsecure.describe_role(r.role_oid) || '{"is_out": true}' ELSE r.recorded END
     WHERE r.database_role_id = v_person.database_role_id
       AND (r.state, r.reason, r.strips_elevated)
           IS DISTINCT FROM (CASE _kind WHEN 'suspend' THEN 'suspended' ELSE 'disabled' END, _reason, _strip_elevated);
 
-    IF v_role.role_oid IS NOT NULL THEN
+    IF v_role.role_oid IS NOT NULL AND NOT coalesce(_is_blocked, false) THEN
         v_done := ARRAY(SELECT a FROM unsecure.apply_roles(NULL, ARRAY[v_person.role_name], true, true) AS a);
         -- A superuser who calls the procedure does himself what the owner may not.
         IF NOT (SELECT u.rolsuper FROM pg_roles u WHERE u.rolname = session_user) THEN
@@ -3301,9 +3458,10 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION auth.begin_deprovision(text, text, boolean, text) IS
+COMMENT ON FUNCTION auth.begin_deprovision(text, text, boolean, text, boolean) IS
     'The first step of auth.deprovision_identity: the application user is disabled, the role recorded and NOLOGIN. _username: a user''s '
-    'username or user_id, or the name of a managed role. _kind: disable (left) or suspend (leave of absence). Returns what was done to '
+    'username or user_id, or the name of a managed role. _kind: disable (left) or suspend (leave of absence). _is_blocked: the role itself is not touched yet, because a session '
+    'holds it; auth.end_identity_sessions ends that of the person, and then this is called again. Returns what was done to '
     'the role. RW011: nobody of that name; RW019: the role is not managed; RW503: not for Rolewright; RW506: PostgreSQL does not let Rolewright''s owner '
     'do it, with the statement for a superuser; RW512: two of that name; RW515: the last administrator; RW519: no reason, or another kind; '
     'RW501: not READ COMMITTED.';
@@ -3316,12 +3474,11 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_person record := unsecure.find_person(_username);
+    v_person record := unsecure.lock_named_person(_username);
 BEGIN
     IF v_person.database_role_id IS NULL THEN
         RETURN;
     END IF;
-    PERFORM unsecure.lock_person(v_person.user_id);
     IF EXISTS (SELECT FROM auth.database_role r WHERE r.database_role_id = v_person.database_role_id AND r.state = 'active') THEN
         RAISE EXCEPTION 'role % is active', quote_ident(v_person.role_name)
             USING ERRCODE = 'RW511', HINT = 'auth.begin_deprovision comes first. Nothing was changed.';
@@ -3384,12 +3541,12 @@ COMMENT ON FUNCTION auth.end_identity_sessions(text) IS
     'were. Call it until it returns 0 twice. RW511: the role is active.';
 
 REVOKE ALL ON FUNCTION
-    auth.begin_deprovision(text, text, boolean, text),
+    auth.begin_deprovision(text, text, boolean, text, boolean),
     auth.finish_deprovision(text),
     auth.end_identity_sessions(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    auth.begin_deprovision(text, text, boolean, text),
+    auth.begin_deprovision(text, text, boolean, text, boolean),
     auth.finish_deprovision(text),
     auth.end_identity_sessions(text)
 TO rolewright_operator;
@@ -3447,23 +3604,25 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     v_is_super := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
-    v_begun    := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
-    IF v_is_super THEN
+    -- One of the person's own sessions can hold the role (ALTER ROLE CURRENT_USER …, not committed). Then the sessions go first.
+    IF current_setting('lock_timeout') = '0' THEN
+        PERFORM set_config('lock_timeout', '3s', true);
+    END IF;
+    BEGIN
+        v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
+    EXCEPTION
+        WHEN lock_not_available THEN
+            PERFORM set_config('lock_timeout', '0', true);
+            PERFORM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind, _is_blocked => true);
+    END;
+    IF v_is_super AND v_begun IS NOT NULL THEN
         v_begun := unsecure.execute_conflicts(v_begun);
     END IF;
     COMMIT;
 
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
-    IF v_is_super THEN
-        v_finished := unsecure.execute_conflicts(v_finished) || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
-    END IF;
-    COMMIT;
-
-    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    WHILE _terminate AND v_quiet < 2 LOOP
+    WHILE v_quiet < 2 AND (_terminate OR v_begun IS NULL) LOOP
         v_until := coalesce(v_until, clock_timestamp() + interval '10 seconds');
         v_seen  := auth.end_identity_sessions(_username);
         IF v_is_super THEN
@@ -3478,7 +3637,19 @@ BEGIN
         COMMIT; -- pg_stat_activity is read once per transaction
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        IF v_begun IS NULL AND v_quiet >= 1 THEN
+            v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
+            v_quiet := 0;
+        END IF;
     END LOOP;
+
+    v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+    IF v_is_super THEN
+        v_finished := unsecure.execute_conflicts(v_finished) || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+    END IF;
+    COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
     _report := jsonb_build_object(
         'changes', (SELECT coalesce(jsonb_agg(c), '[]') FROM unnest(v_begun || v_finished) AS c),
@@ -5135,15 +5306,18 @@ LANGUAGE sql
 STABLE
 AS $function$
     WITH recorded AS (
-        SELECT r.role_name, r.role_oid, m.role AS group_name, h.oid AS group_oid, m.admin, m.inherit, m."set", m.grantor, a.rolinherit,
+        -- One grant takes the place of several grantors' that nobody but a superuser can make again.
+        SELECT r.role_name, r.role_oid, m.role AS group_name, h.oid AS group_oid,
+               bool_or(m.admin) AS admin, bool_or(m.inherit) AS inherit, bool_or(m."set") AS "set", min(m.grantor) AS grantor, a.rolinherit,
                EXISTS (SELECT FROM auth.database_role g
                        WHERE g.role_oid = h.oid AND g.role_kind = 'group' AND g.state <> 'deleted') AS is_managed
         FROM auth.database_role r
         JOIN pg_catalog.pg_roles a ON a.oid = r.role_oid
         CROSS JOIN LATERAL jsonb_to_recordset(r.recorded -> 'memberships')
-            AS m (role text, grantor text, admin boolean, inherit boolean, "set" boolean)
-        LEFT JOIN pg_catalog.pg_roles h ON h.rolname = m.role
+            AS m (role text, role_oid oid, grantor text, admin boolean, inherit boolean, "set" boolean)
+        LEFT JOIN pg_catalog.pg_roles h ON h.oid = m.role_oid AND h.rolname = m.role
         WHERE r.database_role_id = _database_role_id
+        GROUP BY r.role_name, r.role_oid, m.role, h.oid, a.rolinherit
     ), owner AS (
         SELECT o.oid, o.rolname, o.rolsuper, current_setting('server_version_num')::integer >= 160000 AS is_16
         FROM pg_catalog.pg_roles o
@@ -5235,7 +5409,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_person record := unsecure.find_person(_username);
+    v_person record;
     v_role   auth.database_role;
     v_plan   auth.change[];
     v_todo   auth.change[];
@@ -5249,7 +5423,7 @@ BEGIN
     ELSIF cardinality(_elevated) > 0 THEN
         PERFORM unsecure.require_administrator(format('restore elevated attributes of %I', _username));
     END IF;
-    PERFORM unsecure.lock_person(v_person.user_id);
+    v_person := unsecure.lock_named_person(_username);
 
     IF v_person.database_role_id IS NULL THEN
         PERFORM auth.enable_user(v_person.user_id);
@@ -5289,10 +5463,9 @@ BEGIN
     PERFORM unsecure.execute_changes(v_todo);
     -- What only a superuser can grant can be asked for again.
     UPDATE auth.database_role r
-    SET recorded = NULL
-    WHERE r.database_role_id = v_role.database_role_id
-      AND r.recorded IS NOT NULL
-      AND NOT EXISTS (SELECT FROM unnest(v_plan) AS c WHERE c.action = 'conflict' AND c.statement IS NOT NULL);
+    SET recorded = CASE WHEN EXISTS (SELECT FROM unnest(v_plan) AS c WHERE c.action = 'conflict' AND c.statement IS NOT NULL)
+                        THEN r.recorded - 'is_out' END
+    WHERE r.database_role_id = v_role.database_role_id AND r.recorded IS NOT NULL;
 
     RETURN QUERY
     SELECT row_number() OVER (ORDER BY c.nth)::integer, c.action, c.role_name, c.object, c.statement, c.reason
@@ -5417,6 +5590,7 @@ DROP FUNCTION auth.bind_group_role;
 DROP FUNCTION unsecure.require_known_options;
 DROP FUNCTION auth.unbind_user_role;
 DROP FUNCTION auth.bind_user_role;
+DROP FUNCTION unsecure.hand_on_role;
 DROP FUNCTION unsecure.require_free_name;
 DROP FUNCTION unsecure.lock_person;
 DROP FUNCTION unsecure.orphan_role;
@@ -5446,6 +5620,7 @@ DROP FUNCTION unsecure.setting_value;
 DROP FUNCTION unsecure.setting_elements;
 DROP FUNCTION unsecure.doomed_role_name;
 DROP FUNCTION unsecure.grant_statement;
+DROP FUNCTION unsecure.lock_named_person;
 DROP FUNCTION unsecure.find_person;
 DROP FUNCTION unsecure.require_managed_role;
 DROP FUNCTION unsecure.require_touchable;
@@ -5486,6 +5661,8 @@ DROP FUNCTION unsecure.audit_changes;
 DROP FUNCTION unsecure.run_statements;
 DROP FUNCTION unsecure.statements_of;
 DROP FUNCTION unsecure.lock_roles;
+DROP TABLE unsecure.bindings_lock;
+DROP TABLE unsecure.roles_lock;
 DROP FUNCTION unsecure.require_read_committed;
 DROP FUNCTION unsecure.role_name_problem;
 DROP TYPE auth.change;

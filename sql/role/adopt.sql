@@ -47,6 +47,18 @@ BEGIN
                       DETAIL  = format('It is a %s role of %s.', v_old.role_kind, coalesce('user ' || v_old.user_id, 'nobody')),
                       HINT    = 'auth.release_role lets it go first. Nothing was changed.';
         END IF;
+        -- Somebody may have bound it before it was managed, or before it was elevated.
+        IF unsecure.is_elevated(v_actual.oid) AND v_old.role_oid IS DISTINCT FROM v_actual.oid
+           AND (v_old.user_id IS DISTINCT FROM _user_id OR EXISTS (SELECT FROM auth.group_role b WHERE b.database_role_id = v_old.database_role_id))
+        THEN
+            RAISE EXCEPTION 'elevated role % is bound already', quote_ident(_role_name)
+                USING ERRCODE = 'RW502',
+                      DETAIL  = concat_ws(' ', 'It would belong to user ' || v_old.user_id || '.',
+                                          (SELECT format('Groups would give it: %s.', string_agg(g.code, ', ' ORDER BY g.code))
+                                           FROM auth.group_role b JOIN auth.user_group g ON g.user_group_id = b.user_group_id
+                                           WHERE b.database_role_id = v_old.database_role_id HAVING count(*) > 0)),
+                      HINT    = 'Unbind it first, adopt it, and bind it again if that is meant. Nothing was changed.';
+        END IF;
         UPDATE auth.database_role
         SET role_oid = v_actual.oid, user_id = coalesce(v_old.user_id, _user_id), updated_at = now()
         WHERE database_role_id = v_old.database_role_id

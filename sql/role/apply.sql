@@ -1,6 +1,6 @@
 -- Carrying out what the plan says.
 --
--- Locks come in one order: the permission model, then providers, groups, users, identities, members, then the bindings' advisory lock,
+-- Locks come in one order: the permission model, then providers, groups, users, identities, members, then the bindings' lock,
 -- then the roles' one, then the rows of the registry, which nobody writes without it.
 --
 -- The bindings' lock: who changes a user (a login, a sync) holds it shared from before he looks what is bound, and has the user's row; who plans
@@ -8,11 +8,16 @@
 
 CREATE OR REPLACE FUNCTION unsecure.lock_bindings(_alone boolean)
 RETURNS void
-LANGUAGE sql
+LANGUAGE plpgsql
 VOLATILE
 AS $function$
-    SELECT CASE WHEN _alone THEN pg_advisory_xact_lock(hashtextextended('rolewright: bindings', 0))
-                ELSE pg_advisory_xact_lock_shared(hashtextextended('rolewright: bindings', 0)) END;
+BEGIN
+    IF _alone THEN
+        LOCK TABLE unsecure.bindings_lock IN EXCLUSIVE MODE;
+    ELSE
+        LOCK TABLE unsecure.bindings_lock IN ROW SHARE MODE;
+    END IF;
+END;
 $function$;
 
 COMMENT ON FUNCTION unsecure.lock_bindings(boolean) IS 'Until the end of the transaction: alone, or beside others who change users.';
@@ -31,7 +36,7 @@ AS $function$
             'valid_until', to_jsonb(nullif(r.rolvaliduntil, 'infinity'))),
         'memberships', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
-                       'role', h.rolname, 'grantor', coalesce(g.rolname, m.grantor::text), 'admin', m.admin_option,
+                       'role', h.rolname, 'role_oid', h.oid, 'grantor', coalesce(g.rolname, m.grantor::text), 'admin', m.admin_option,
                        'inherit', m.inherit_option, 'set', m.set_option) ORDER BY h.rolname, m.grantor), '[]')
             FROM unsecure.membership m
             JOIN pg_roles h ON h.oid = m.roleid
@@ -117,13 +122,21 @@ BEGIN
         END IF;
 
         BEGIN
+            -- Recorded once for each time out: what somebody does to the role meanwhile is no part of it.
             UPDATE auth.database_role r
             SET recorded   = unsecure.describe_role(r.role_oid)
-                             || jsonb_strip_nulls(jsonb_build_object('user_active', r.recorded -> 'user_active')),
+                             || jsonb_strip_nulls(jsonb_build_object('is_out', true, 'user_active', r.recorded -> 'user_active')),
                 updated_at = now()
             FROM unnest(v_todo) AS c
             WHERE c.action = 'alter' AND c.object = 'login' AND c.statement LIKE '% NOLOGIN'
-              AND r.role_name = c.role_name AND r.state <> 'deleted';
+              AND r.role_name = c.role_name AND r.state <> 'deleted'
+              AND NOT coalesce((r.recorded ->> 'is_out')::boolean, false);
+
+            UPDATE auth.database_role r
+            SET recorded = r.recorded - 'is_out'
+            FROM unnest(v_todo) AS c
+            WHERE c.action = 'alter' AND c.object = 'login' AND c.statement NOT LIKE '% NOLOGIN'
+              AND r.role_name = c.role_name AND r.state <> 'deleted' AND r.recorded ? 'is_out';
 
             PERFORM unsecure.run_statements(v_todo, NULL);
             PERFORM unsecure.register_created(
@@ -210,6 +223,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM unsecure.require_read_committed();
     -- Nothing to do takes no lock.
     IF NOT EXISTS (SELECT FROM unsecure.plan_roles(_user_ids)) THEN
         RETURN;

@@ -59,6 +59,9 @@ BEGIN
              AND (_value = '[]' OR EXISTS (SELECT FROM jsonb_array_elements(_value) AS e WHERE jsonb_typeof(e) IN ('object', 'array', 'null')))
     THEN
         RETURN 'a string, a number, true, false, a list of those that is not empty, or null is needed';
+    ELSIF jsonb_array_length(CASE jsonb_typeof(_value) WHEN 'array' THEN _value ELSE '[]' END) > 1
+          AND lower(_name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries') THEN
+        RETURN 'it takes no list';
     ELSIF v_context NOT IN ('user', 'superuser') THEN
         RETURN format('roles cannot have it: its context is %s', v_context);
     ELSIF v_context IS NULL AND strpos(_name, '.') = 0 AND current_setting(_name, true) IS NULL THEN
@@ -466,6 +469,7 @@ LANGUAGE plpgsql
 VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
 AS $function$
 DECLARE
     v_attributes jsonb := _attributes;

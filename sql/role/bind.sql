@@ -49,6 +49,36 @@ COMMENT ON FUNCTION unsecure.require_free_name(text, uuid, boolean) IS
 
 REVOKE ALL ON FUNCTION unsecure.lock_person(uuid), unsecure.require_free_name(text, uuid, boolean) FROM PUBLIC;
 
+-- A role that was somebody's: without the password that he knows, and what was his.
+CREATE OR REPLACE FUNCTION unsecure.hand_on_role(
+    _role       auth.database_role,
+    _reuse_name boolean
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    IF NOT coalesce(_reuse_name, false) THEN
+        RAISE EXCEPTION 'role % was somebody else''s', quote_ident(_role.role_name)
+            USING ERRCODE = 'RW516',
+                  DETAIL  = format('It belonged to user %s.', _role.last_user_id),
+                  HINT    = 'With _reuse_name => true it is handed on, without its password and what was recorded. Nothing was changed.';
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.oid = _role.role_oid) THEN
+        PERFORM unsecure.execute_changes(ARRAY[row(
+            1, 'alter', _role.role_name, 'password', format('ALTER ROLE %I PASSWORD NULL', _role.role_name), 'handed on to another user')::auth.change]);
+    END IF;
+    DELETE FROM auth.role_membership WHERE database_role_id = _role.database_role_id;
+    UPDATE auth.database_role SET recorded = NULL WHERE database_role_id = _role.database_role_id;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.hand_on_role(auth.database_role, boolean) IS
+    'Takes from a role what was its last user''s. RW516: it was not said that it may be handed on.';
+
+REVOKE ALL ON FUNCTION unsecure.hand_on_role(auth.database_role, boolean) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION auth.bind_user_role(
     _user_id    uuid,
     _role_name  text,
@@ -91,7 +121,7 @@ BEGIN
                   HINT    = 'A role belongs to one user, and a user has one; auth.unbind_user_role takes it away first. Nothing was changed.';
     END IF;
 
-    IF unsecure.is_elevated(v_role.role_oid) THEN
+    IF unsecure.is_elevated((SELECT r.oid FROM pg_roles r WHERE r.rolname = _role_name)) THEN
         PERFORM unsecure.require_administrator(format('give somebody the elevated role %I', _role_name));
     END IF;
 
@@ -103,8 +133,12 @@ BEGIN
         INSERT INTO auth.database_role (role_name, user_id, requires_identity)
         VALUES (_role_name, _user_id, EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = _user_id));
     ELSE
+        IF v_role.last_user_id <> _user_id THEN
+            PERFORM unsecure.hand_on_role(v_role, _reuse_name);
+        END IF;
         UPDATE auth.database_role
         SET user_id           = _user_id,
+            last_user_id      = _user_id,
             requires_identity = EXISTS (SELECT FROM auth.user_identity i WHERE i.user_id = _user_id),
             updated_at        = now()
         WHERE database_role_id = v_role.database_role_id;
@@ -147,6 +181,7 @@ BEGIN
 
     UPDATE auth.database_role r
     SET user_id          = NULL,
+        last_user_id     = r.user_id,
         provider_id      = NULL,
         state            = CASE r.state WHEN 'active' THEN 'disabled' ELSE r.state END,
         reason           = coalesce(_reason, 'unbound from user ' || _user_id),
@@ -219,7 +254,7 @@ BEGIN
     ELSIF v_role.role_kind <> 'group' THEN
         PERFORM unsecure.require_managed_role(_role_name, 'group');
     END IF;
-    IF unsecure.is_elevated(v_role.role_oid) THEN
+    IF unsecure.is_elevated((SELECT r.oid FROM pg_roles r WHERE r.rolname = _role_name)) THEN
         PERFORM unsecure.require_administrator(format('bind the elevated role %I', _role_name));
     END IF;
 

@@ -45,8 +45,24 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.require_read_committed() IS 'RW501 where a snapshot is older than the locks that are waited for.';
 
--- One transaction at a time changes roles; who waited looks again. Advisory locks are per database: two databases of one cluster that
--- manage the same role can still meet, as can a DBA's psql, so the executor's callers also repeat what failed for a concurrent change.
+-- Tables that are there to be locked: advisory locks anybody could take, and hold. Nobody has a right on these.
+CREATE TABLE unsecure.roles_lock (
+    nothing boolean NOT NULL,
+    CONSTRAINT roles_lock_pkey PRIMARY KEY (nothing)
+);
+
+CREATE TABLE unsecure.bindings_lock (
+    nothing boolean NOT NULL,
+    CONSTRAINT bindings_lock_pkey PRIMARY KEY (nothing)
+);
+
+COMMENT ON TABLE unsecure.roles_lock IS 'Always empty; see unsecure.lock_roles.';
+COMMENT ON TABLE unsecure.bindings_lock IS 'Always empty; see unsecure.lock_bindings.';
+
+REVOKE ALL ON unsecure.roles_lock, unsecure.bindings_lock FROM PUBLIC;
+
+-- One transaction at a time changes roles; who waited looks again. The lock is the database's: two databases of one cluster that manage the same role
+-- can still meet, as can a DBA's psql, so the executor's callers also repeat what failed for a concurrent change.
 CREATE OR REPLACE FUNCTION unsecure.lock_roles()
 RETURNS void
 LANGUAGE plpgsql
@@ -54,7 +70,7 @@ VOLATILE
 AS $function$
 BEGIN
     PERFORM unsecure.require_read_committed();
-    PERFORM pg_advisory_xact_lock(hashtextextended('rolewright: roles', 0));
+    LOCK TABLE unsecure.roles_lock IN EXCLUSIVE MODE;
 END;
 $function$;
 
@@ -105,17 +121,24 @@ LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = error
+SET quote_all_identifiers = off
 SET jit = off
 AS $function$
 DECLARE
     v_step    record;
     v_left    record;
     v_members text[];
+    v_grants  text := current_setting('createrole_self_grant', true);
 BEGIN
-    -- GRANT does not wait for somebody's open DROP ROLE of the member, and would leave the membership of nobody. A privilege does wait, fails when
+    -- PostgreSQL 16 and later: the caller's setting would make the owner a member of what it creates.
+    IF v_grants <> '' THEN
+        PERFORM set_config('createrole_self_grant', '', true);
+    END IF;
+
+    -- GRANT does not wait for somebody's open DROP ROLE of the member (or, on 15, of the group), and would leave the membership of nobody. A privilege does wait, fails when
     -- the role is gone, and else keeps it there until we are done: so all of them get one on a function that is dropped at once.
     v_members := ARRAY(
-        SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'grant'
+        SELECT g.name FROM unnest(_changes) AS c CROSS JOIN LATERAL (VALUES (c.role_name), (c.object)) AS g (name) WHERE c.action = 'grant'
         EXCEPT
         SELECT n.role_name FROM unnest(_changes) AS n WHERE n.action = 'create');
     IF v_members <> '{}' THEN
@@ -129,6 +152,9 @@ BEGIN
         EXECUTE CASE WHEN v_step.is_password THEN format('ALTER ROLE %I PASSWORD %L', v_step.role_name, _verifier)
                      ELSE v_step.statement END;
     END LOOP;
+    IF v_grants <> '' THEN
+        PERFORM set_config('createrole_self_grant', v_grants, true);
+    END IF;
 
     -- What PostgreSQL may answer with a mere warning.
     SELECT c.role_name, c.object, m.grantor

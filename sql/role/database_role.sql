@@ -9,6 +9,7 @@ CREATE TABLE auth.database_role (
     role_oid          oid,
     role_kind         text        NOT NULL DEFAULT 'login',
     user_id           uuid,
+    last_user_id      uuid,
     provider_id       uuid,
     state             text        NOT NULL DEFAULT 'active',
     requires_identity boolean     NOT NULL DEFAULT false,
@@ -40,6 +41,7 @@ COMMENT ON COLUMN auth.database_role.role_oid IS
     'The role in pg_roles. NULL: it is to be created, or was deleted. A role of the same name with another oid is another role.';
 COMMENT ON COLUMN auth.database_role.role_kind IS 'login: somebody''s; group: memberships in it are given by groups.';
 COMMENT ON COLUMN auth.database_role.user_id IS 'Whose it is; NULL: nobody''s, or of a user who was deleted.';
+COMMENT ON COLUMN auth.database_role.last_user_id IS 'Whose it was when it was unbound: it is not handed to somebody else unnoticed. No foreign key: it outlives the user.';
 COMMENT ON COLUMN auth.database_role.provider_id IS 'The provider that it was created for, whose role_attributes it has.';
 COMMENT ON COLUMN auth.database_role.state IS
     'active: can log in as far as its user can; suspended (leave of absence) and disabled (left): cannot log in and has no '

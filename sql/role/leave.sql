@@ -1,5 +1,5 @@
--- Leaving, in steps that are committed one by one: no login any more, committed; then memberships and elevated attributes; then the sessions
--- that are still open, until two looks in a row find none. Whatever fails on the way, the person is out.
+-- Leaving, in steps that are committed one by one: no login any more, committed; then the sessions that are still open, until two looks in a row
+-- find none; then memberships and elevated attributes, which an open transaction of the person could hold. Whatever fails on the way, the person is out.
 --
 -- The procedure has no rights of its own (it must be able to COMMIT); the steps have, and each can be called by itself.
 
@@ -40,7 +40,8 @@ CREATE OR REPLACE FUNCTION auth.begin_deprovision(
     _username       text,
     _reason         text,
     _strip_elevated boolean DEFAULT true,
-    _kind           text    DEFAULT 'disable'
+    _kind           text    DEFAULT 'disable',
+    _is_blocked     boolean DEFAULT false
 )
 RETURNS SETOF auth.change
 LANGUAGE plpgsql
@@ -49,7 +50,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_person record := unsecure.find_person(_username);
+    v_person record;
     v_role   auth.database_role;
     v_active boolean;
     v_done   auth.change[];
@@ -60,7 +61,7 @@ BEGIN
             USING ERRCODE = 'RW519', DETAIL = format('_kind is %s.', coalesce(to_json(_kind)::text, 'NULL')),
                   HINT    = 'disable: left; suspend: a leave of absence. Nothing was changed.';
     END IF;
-    PERFORM unsecure.lock_person(v_person.user_id);
+    v_person := unsecure.lock_named_person(_username);
 
     IF v_person.database_role_id IS NOT NULL THEN
         PERFORM unsecure.require_touchable(v_person.role_name);
@@ -76,14 +77,14 @@ BEGIN
         strips_elevated  = _strip_elevated,
         state_changed_at = now(),
         updated_at       = now(),
-        -- Who cannot log in any more keeps what was recorded when that was lost.
-        recorded         = CASE WHEN r.recorded IS NULL OR r.state = 'active' AND (SELECT a.rolcanlogin FROM pg_roles a WHERE a.oid = r.role_oid)
-                                THEN unsecure.describe_role(r.role_oid) ELSE r.recorded END
+        -- Who is out already, because of the user, keeps what was recorded then.
+        recorded         = CASE WHEN r.state = 'active' AND NOT coalesce((r.recorded ->> 'is_out')::boolean, false)
+                                THEN unsecure.describe_role(r.role_oid) || '{"is_out": true}' ELSE r.recorded END
     WHERE r.database_role_id = v_person.database_role_id
       AND (r.state, r.reason, r.strips_elevated)
           IS DISTINCT FROM (CASE _kind WHEN 'suspend' THEN 'suspended' ELSE 'disabled' END, _reason, _strip_elevated);
 
-    IF v_role.role_oid IS NOT NULL THEN
+    IF v_role.role_oid IS NOT NULL AND NOT coalesce(_is_blocked, false) THEN
         v_done := ARRAY(SELECT a FROM unsecure.apply_roles(NULL, ARRAY[v_person.role_name], true, true) AS a);
         -- A superuser who calls the procedure does himself what the owner may not.
         IF NOT (SELECT u.rolsuper FROM pg_roles u WHERE u.rolname = session_user) THEN
@@ -98,9 +99,10 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION auth.begin_deprovision(text, text, boolean, text) IS
+COMMENT ON FUNCTION auth.begin_deprovision(text, text, boolean, text, boolean) IS
     'The first step of auth.deprovision_identity: the application user is disabled, the role recorded and NOLOGIN. _username: a user''s '
-    'username or user_id, or the name of a managed role. _kind: disable (left) or suspend (leave of absence). Returns what was done to '
+    'username or user_id, or the name of a managed role. _kind: disable (left) or suspend (leave of absence). _is_blocked: the role itself is not touched yet, because a session '
+    'holds it; auth.end_identity_sessions ends that of the person, and then this is called again. Returns what was done to '
     'the role. RW011: nobody of that name; RW019: the role is not managed; RW503: not for Rolewright; RW506: PostgreSQL does not let Rolewright''s owner '
     'do it, with the statement for a superuser; RW512: two of that name; RW515: the last administrator; RW519: no reason, or another kind; '
     'RW501: not READ COMMITTED.';
@@ -113,12 +115,11 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_person record := unsecure.find_person(_username);
+    v_person record := unsecure.lock_named_person(_username);
 BEGIN
     IF v_person.database_role_id IS NULL THEN
         RETURN;
     END IF;
-    PERFORM unsecure.lock_person(v_person.user_id);
     IF EXISTS (SELECT FROM auth.database_role r WHERE r.database_role_id = v_person.database_role_id AND r.state = 'active') THEN
         RAISE EXCEPTION 'role % is active', quote_ident(v_person.role_name)
             USING ERRCODE = 'RW511', HINT = 'auth.begin_deprovision comes first. Nothing was changed.';
@@ -181,12 +182,12 @@ COMMENT ON FUNCTION auth.end_identity_sessions(text) IS
     'were. Call it until it returns 0 twice. RW511: the role is active.';
 
 REVOKE ALL ON FUNCTION
-    auth.begin_deprovision(text, text, boolean, text),
+    auth.begin_deprovision(text, text, boolean, text, boolean),
     auth.finish_deprovision(text),
     auth.end_identity_sessions(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    auth.begin_deprovision(text, text, boolean, text),
+    auth.begin_deprovision(text, text, boolean, text, boolean),
     auth.finish_deprovision(text),
     auth.end_identity_sessions(text)
 TO rolewright_operator;
@@ -244,23 +245,25 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     v_is_super := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
-    v_begun    := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
-    IF v_is_super THEN
+    -- One of the person's own sessions can hold the role (ALTER ROLE CURRENT_USER …, not committed). Then the sessions go first.
+    IF current_setting('lock_timeout') = '0' THEN
+        PERFORM set_config('lock_timeout', '3s', true);
+    END IF;
+    BEGIN
+        v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
+    EXCEPTION
+        WHEN lock_not_available THEN
+            PERFORM set_config('lock_timeout', '0', true);
+            PERFORM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind, _is_blocked => true);
+    END;
+    IF v_is_super AND v_begun IS NOT NULL THEN
         v_begun := unsecure.execute_conflicts(v_begun);
     END IF;
     COMMIT;
 
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
-    IF v_is_super THEN
-        v_finished := unsecure.execute_conflicts(v_finished) || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
-    END IF;
-    COMMIT;
-
-    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    WHILE _terminate AND v_quiet < 2 LOOP
+    WHILE v_quiet < 2 AND (_terminate OR v_begun IS NULL) LOOP
         v_until := coalesce(v_until, clock_timestamp() + interval '10 seconds');
         v_seen  := auth.end_identity_sessions(_username);
         IF v_is_super THEN
@@ -275,7 +278,19 @@ BEGIN
         COMMIT; -- pg_stat_activity is read once per transaction
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        IF v_begun IS NULL AND v_quiet >= 1 THEN
+            v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
+            v_quiet := 0;
+        END IF;
     END LOOP;
+
+    v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+    IF v_is_super THEN
+        v_finished := unsecure.execute_conflicts(v_finished) || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+    END IF;
+    COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
     _report := jsonb_build_object(
         'changes', (SELECT coalesce(jsonb_agg(c), '[]') FROM unnest(v_begun || v_finished) AS c),

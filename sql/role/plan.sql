@@ -10,6 +10,7 @@ STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET quote_all_identifiers = off
 SET plan_cache_mode = auto -- these are set below, and with this no longer than the function runs
 SET enable_nestloop = on
 SET enable_hashjoin = on
@@ -47,6 +48,8 @@ BEGIN
                        THEN 'somebody dropped the role and made another one of this name; auth.adopt_role takes it under management'
                    WHEN a.rolname <> l.role_name AND a.rolname <> unsecure.doomed_role_name(a.oid)
                        THEN format('somebody renamed the role to %I', a.rolname)
+                   WHEN a.oid IS NULL AND l.role_oid IS NOT NULL AND l.can_login IS NULL
+                       THEN 'somebody dropped the role; auth.sync_identity makes it anew, auth.release_role forgets it'
                END) AS problem
         FROM unsecure.desired_logins(v_concerned.role_ids, v_concerned.new_users) AS l
         LEFT JOIN pg_roles a ON a.oid = l.role_oid
@@ -177,7 +180,7 @@ BEGIN
         UNION ALL
         SELECT 40, 'create', l.role_name, NULL,
                format('CREATE ROLE %I LOGIN', l.role_name) || CASE WHEN l.rolinherit THEN '' ELSE ' NOINHERIT' END
-               || coalesce(' CONNECTION LIMIT ' || (l.attributes ->> 'connection_limit')::integer, ''),
+               || coalesce(' CONNECTION LIMIT ' || (l.attributes ->> 'connection_limit')::numeric::integer, ''),
                l.reason, NULL, NULL, NULL, NULL, false
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NULL
@@ -189,8 +192,10 @@ BEGIN
         JOIN login l ON l.oid = x.leaver
         JOIN pg_roles d ON d.oid = x.member
         JOIN pg_roles h ON h.oid = x.roleid
+        -- Nobody gives a right to whom he has it from.
+        WHERE x.member <> v_owner.oid
         -- Managed memberships of managed members come back by themselves, or are not wanted.
-        WHERE NOT EXISTS (SELECT FROM login o
+          AND NOT EXISTS (SELECT FROM login o
                           WHERE o.oid = x.member AND (o.is_out OR EXISTS (SELECT FROM grouprole k WHERE k.oid = x.roleid)))
           AND NOT EXISTS (SELECT FROM pg_auth_members m
                           WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_owner.rolsuper THEN 10 ELSE v_owner.oid END)
@@ -213,10 +218,10 @@ BEGIN
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NOT NULL AND (l.attributes ->> 'inherit')::boolean <> l.rolinherit
         UNION ALL
         SELECT 70, 'alter', l.role_name, 'connection_limit',
-               format('ALTER ROLE %I CONNECTION LIMIT %s', l.role_name, (l.attributes ->> 'connection_limit')::integer),
+               format('ALTER ROLE %I CONNECTION LIMIT %s', l.role_name, (l.attributes ->> 'connection_limit')::numeric::integer),
                l.reason, l.oid, NULL, NULL, NULL, true
         FROM login l
-        WHERE l.problem IS NULL AND NOT l.is_out AND (l.attributes ->> 'connection_limit')::integer <> l.rolconnlimit
+        WHERE l.problem IS NULL AND NOT l.is_out AND (l.attributes ->> 'connection_limit')::numeric::integer <> l.rolconnlimit
         UNION ALL
         SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL, true
         FROM setting s
@@ -237,36 +242,52 @@ BEGIN
             SELECT g.role_name, g.problem FROM grouprole g WHERE v_all OR g.role_name IN (SELECT w.group_name FROM wanted w)
         ) AS p
         WHERE p.problem IS NOT NULL
-    ), judged AS (
-        SELECT c.*, coalesce(
-                   CASE WHEN c.action <> 'conflict' AND c.phase <> 50 THEN u.why END,
-                   CASE
-                       -- A provider is an operator's to change, and a setting such as search_path reaches far.
-                       WHEN c.is_given AND unsecure.is_elevated(c.alters)
-                           THEN 'the role is elevated: what a provider gives it is set by an administrator (auth.sync_identity)'
-                       WHEN v_owner.rolsuper OR c.action = 'conflict' THEN NULL
-                       WHEN NOT v_owner.rolcreaterole THEN format('%I lacks CREATEROLE', v_owner.rolname)
-                       WHEN c.alters IS NOT NULL AND (a.rolsuper OR NOT v_is_16 AND a.rolreplication OR NOT coalesce(c.may_set, true))
-                           THEN format('%I may not change this of role %I; a superuser may', v_owner.rolname, c.role_name)
-                       WHEN v_is_16 AND c.alters IS NOT NULL AND c.alters NOT IN (SELECT d.oid FROM administered d)
-                           THEN format('%I lacks ADMIN OPTION on role %I: GRANT %2$I TO %1$I WITH ADMIN OPTION', v_owner.rolname, c.role_name)
-                       WHEN c.administers IS NOT NULL AND g.rolsuper
-                           THEN format('role %I is a superuser, so only superusers change its members', c.object)
-                       WHEN v_is_16 AND c.administers IS NOT NULL AND c.administers NOT IN (SELECT d.oid FROM administered d)
-                           THEN format('%I lacks ADMIN OPTION on role %I: GRANT %2$I TO %1$I WITH ADMIN OPTION', v_owner.rolname, c.object)
-                       WHEN c.grantor IS NOT NULL AND c.grantor NOT IN (SELECT r.oid FROM reached r)
-                           THEN format('role %I granted it, whose rights %I does not have',
-                                       (SELECT r.rolname FROM pg_roles r WHERE r.oid = c.grantor), v_owner.rolname)
-                   END) AS obstacle
+    ), refused AS (
+        -- What Rolewright's own rules forbid, whoever asks.
+        SELECT c.*, CASE
+                   WHEN c.action = 'conflict' THEN NULL
+                   WHEN c.phase <> 50 AND u.why IS NOT NULL THEN u.why
+                   WHEN c.action = 'grant' AND p.role_name IS NOT NULL THEN format('role %I is protected', c.object)
+                   -- A provider is an operator's to change, and a setting such as search_path reaches far.
+                   WHEN c.is_given AND unsecure.is_elevated(c.alters)
+                       THEN 'the role is elevated: what a provider gives it is set by an administrator (auth.sync_identity)'
+               END AS refusal
         FROM change c
         LEFT JOIN unsecure.untouchable_role u ON u.role_name = c.role_name
+        LEFT JOIN auth.protected_role p ON p.role_name = c.object
+    ), judged AS (
+        SELECT c.*, CASE
+                   WHEN c.action = 'conflict' THEN NULL
+                   WHEN c.refusal IS NOT NULL THEN c.refusal
+                   WHEN c.action = 'grant' AND NOT g.rolsuper
+                        AND pg_has_role(c.administers, (SELECT m.oid FROM pg_roles m WHERE m.rolname = c.role_name), 'MEMBER')
+                       THEN format('role %I is itself a member of role %I', c.object, c.role_name)
+                   WHEN v_is_16 AND c.phase = 60
+                        AND EXISTS (SELECT FROM dependent d JOIN login l ON l.oid = d.leaver
+                                    WHERE d.roleid = c.administers AND l.role_name = c.role_name AND d.member = v_owner.oid)
+                       THEN format('%I administers role %I through this role: a superuser has to grant it first', v_owner.rolname, c.object)
+                   WHEN v_owner.rolsuper THEN NULL
+                   WHEN NOT v_owner.rolcreaterole THEN format('%I lacks CREATEROLE', v_owner.rolname)
+                   WHEN c.alters IS NOT NULL AND (a.rolsuper OR NOT v_is_16 AND a.rolreplication OR NOT coalesce(c.may_set, true))
+                       THEN format('%I may not change this of role %I; a superuser may', v_owner.rolname, c.role_name)
+                   WHEN v_is_16 AND c.alters IS NOT NULL AND c.alters NOT IN (SELECT d.oid FROM administered d)
+                       THEN format('%I lacks ADMIN OPTION on role %I: GRANT %2$I TO %1$I WITH ADMIN OPTION', v_owner.rolname, c.role_name)
+                   WHEN c.administers IS NOT NULL AND g.rolsuper
+                       THEN format('role %I is a superuser, so only superusers change its members', c.object)
+                   WHEN v_is_16 AND c.administers IS NOT NULL AND c.administers NOT IN (SELECT d.oid FROM administered d)
+                       THEN format('%I lacks ADMIN OPTION on role %I: GRANT %2$I TO %1$I WITH ADMIN OPTION', v_owner.rolname, c.object)
+                   WHEN c.grantor IS NOT NULL AND c.grantor NOT IN (SELECT r.oid FROM reached r)
+                       THEN format('role %I granted it, whose rights %I does not have',
+                                   (SELECT r.rolname FROM pg_roles r WHERE r.oid = c.grantor), v_owner.rolname)
+               END AS obstacle
+        FROM refused c
         LEFT JOIN pg_roles a ON a.oid = c.alters
         LEFT JOIN pg_roles g ON g.oid = c.administers
     )
     SELECT row_number() OVER (ORDER BY j.obstacle IS NULL, j.phase, CASE WHEN j.phase IN (60, 80) THEN j.object END COLLATE "C",
                                            j.grantor, j.role_name COLLATE "C", j.object COLLATE "C", j.statement COLLATE "C")::integer,
            CASE WHEN j.obstacle IS NULL THEN j.action ELSE 'conflict' END,
-           j.role_name, j.object::text, j.statement, concat_ws('; ', j.obstacle, j.reason)
+           j.role_name, j.object::text, CASE WHEN j.refusal IS NULL THEN j.statement END, concat_ws('; ', j.obstacle, j.reason)
     FROM judged j
     ORDER BY 1;
 END;

@@ -19,6 +19,7 @@ DECLARE
     v_group   auth.database_role;
     v_done    auth.change[];
     v_sources text;
+    v_source  uuid;
 BEGIN
     IF _action IS DISTINCT FROM 'add' AND _action IS DISTINCT FROM 'remove' THEN
         RAISE EXCEPTION 'a membership is added or removed'
@@ -28,7 +29,12 @@ BEGIN
     PERFORM unsecure.require_touchable(_role_name);
     v_role := unsecure.require_managed_role(_role_name, 'login');
     PERFORM unsecure.lock_person(v_role.user_id);
-    v_role  := unsecure.require_managed_role(_role_name, 'login');
+    v_source := v_role.user_id;
+    v_role   := unsecure.require_managed_role(_role_name, 'login');
+    IF v_role.user_id IS DISTINCT FROM v_source THEN
+        RAISE EXCEPTION 'role % was just given to another user', quote_ident(_role_name)
+            USING ERRCODE = '40001', HINT = 'Try again. Nothing was changed.';
+    END IF;
     v_group := unsecure.require_managed_role(_group_role, 'group');
 
     IF _action = 'add' THEN

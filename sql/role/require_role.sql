@@ -194,8 +194,15 @@ BEGIN
     SELECT * INTO v_role FROM auth.database_role r WHERE r.role_name = _username AND r.state <> 'deleted' AND r.role_kind = 'login';
     SELECT * INTO v_user
     FROM auth.user_info u
-    WHERE CASE WHEN _username ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN u.user_id = _username::uuid
-               ELSE lower(u.username) = lower(_username) END;
+    WHERE lower(u.username) = lower(_username);
+    IF _username ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' AND EXISTS (SELECT FROM auth.user_info u WHERE u.user_id = _username::uuid) THEN
+        IF v_user.user_id <> _username::uuid THEN
+            RAISE EXCEPTION 'two are named %: a user''s username is another one''s user_id', to_json(_username)
+                USING ERRCODE = 'RW512', DETAIL = format('The username is that of user %s.', v_user.user_id),
+                      HINT    = 'Name the person by role, or change that username. Nothing was changed.';
+        END IF;
+        SELECT * INTO v_user FROM auth.user_info u WHERE u.user_id = _username::uuid;
+    END IF;
 
     -- Also when a user has that name: whoever names the role would think that it was meant.
     IF v_role.database_role_id IS NULL AND (v_user.user_id IS NULL OR unsecure.role_refusal(_username) IS NOT NULL) THEN
@@ -228,6 +235,35 @@ COMMENT ON FUNCTION unsecure.find_person(text) IS
     'The user and the managed login role (one of them may be NULL) of a role name, a username or a user_id. RW011: neither; RW503: a role that is not for Rolewright has the name; '
     'RW512: two.';
 
+-- Found, locked, and found again: who waited for the lock may have waited for a binding.
+CREATE OR REPLACE FUNCTION unsecure.lock_named_person(
+    _username text,
+    OUT user_id          uuid,
+    OUT database_role_id uuid,
+    OUT role_name        text
+)
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+DECLARE
+    v_person record;
+    v_again  record := unsecure.find_person(_username);
+BEGIN
+    LOOP
+        v_person := v_again;
+        PERFORM unsecure.lock_person(v_person.user_id);
+        v_again := unsecure.find_person(_username);
+        EXIT WHEN v_again.user_id IS NOT DISTINCT FROM v_person.user_id;
+    END LOOP;
+    user_id          := v_again.user_id;
+    database_role_id := v_again.database_role_id;
+    role_name        := v_again.role_name;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.lock_named_person(text) IS 'unsecure.find_person and unsecure.lock_person. RW501, RW011, RW512: as there.';
+
+REVOKE ALL ON FUNCTION unsecure.lock_named_person(text) FROM PUBLIC;
 REVOKE ALL ON unsecure.operator_login FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     unsecure.rolewright_owner(),

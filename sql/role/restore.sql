@@ -7,15 +7,18 @@ LANGUAGE sql
 STABLE
 AS $function$
     WITH recorded AS (
-        SELECT r.role_name, r.role_oid, m.role AS group_name, h.oid AS group_oid, m.admin, m.inherit, m."set", m.grantor, a.rolinherit,
+        -- One grant takes the place of several grantors' that nobody but a superuser can make again.
+        SELECT r.role_name, r.role_oid, m.role AS group_name, h.oid AS group_oid,
+               bool_or(m.admin) AS admin, bool_or(m.inherit) AS inherit, bool_or(m."set") AS "set", min(m.grantor) AS grantor, a.rolinherit,
                EXISTS (SELECT FROM auth.database_role g
                        WHERE g.role_oid = h.oid AND g.role_kind = 'group' AND g.state <> 'deleted') AS is_managed
         FROM auth.database_role r
         JOIN pg_catalog.pg_roles a ON a.oid = r.role_oid
         CROSS JOIN LATERAL jsonb_to_recordset(r.recorded -> 'memberships')
-            AS m (role text, grantor text, admin boolean, inherit boolean, "set" boolean)
-        LEFT JOIN pg_catalog.pg_roles h ON h.rolname = m.role
+            AS m (role text, role_oid oid, grantor text, admin boolean, inherit boolean, "set" boolean)
+        LEFT JOIN pg_catalog.pg_roles h ON h.oid = m.role_oid AND h.rolname = m.role
         WHERE r.database_role_id = _database_role_id
+        GROUP BY r.role_name, r.role_oid, m.role, h.oid, a.rolinherit
     ), owner AS (
         SELECT o.oid, o.rolname, o.rolsuper, current_setting('server_version_num')::integer >= 160000 AS is_16
         FROM pg_catalog.pg_roles o
@@ -107,7 +110,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_person record := unsecure.find_person(_username);
+    v_person record;
     v_role   auth.database_role;
     v_plan   auth.change[];
     v_todo   auth.change[];
@@ -121,7 +124,7 @@ BEGIN
     ELSIF cardinality(_elevated) > 0 THEN
         PERFORM unsecure.require_administrator(format('restore elevated attributes of %I', _username));
     END IF;
-    PERFORM unsecure.lock_person(v_person.user_id);
+    v_person := unsecure.lock_named_person(_username);
 
     IF v_person.database_role_id IS NULL THEN
         PERFORM auth.enable_user(v_person.user_id);
@@ -161,10 +164,9 @@ BEGIN
     PERFORM unsecure.execute_changes(v_todo);
     -- What only a superuser can grant can be asked for again.
     UPDATE auth.database_role r
-    SET recorded = NULL
-    WHERE r.database_role_id = v_role.database_role_id
-      AND r.recorded IS NOT NULL
-      AND NOT EXISTS (SELECT FROM unnest(v_plan) AS c WHERE c.action = 'conflict' AND c.statement IS NOT NULL);
+    SET recorded = CASE WHEN EXISTS (SELECT FROM unnest(v_plan) AS c WHERE c.action = 'conflict' AND c.statement IS NOT NULL)
+                        THEN r.recorded - 'is_out' END
+    WHERE r.database_role_id = v_role.database_role_id AND r.recorded IS NOT NULL;
 
     RETURN QUERY
     SELECT row_number() OVER (ORDER BY c.nth)::integer, c.action, c.role_name, c.object, c.statement, c.reason
