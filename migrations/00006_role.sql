@@ -30,6 +30,7 @@ RETURN CASE
     WHEN coalesce(_role_name, '') = '' THEN 'the name is empty'
     WHEN octet_length(_role_name) > 63 THEN format('the name has %s bytes; PostgreSQL takes 63', octet_length(_role_name))
     WHEN _role_name IN ('public', 'none') OR starts_with(_role_name, 'pg_') THEN 'the name is reserved by PostgreSQL'
+    WHEN starts_with(_role_name, 'rolewright_deleted_') THEN 'the name is reserved by Rolewright'
 END;
 
 COMMENT ON FUNCTION unsecure.role_name_problem(text) IS 'Why no role can have this name; NULL: one can.';
@@ -85,15 +86,15 @@ COMMENT ON FUNCTION unsecure.lock_roles() IS
 
 -- Memberships in one role for many members are one statement: PostgreSQL 16 and later look through all that the owner administers for each.
 CREATE OR REPLACE FUNCTION unsecure.statements_of(_changes auth.change[])
-RETURNS TABLE (nth integer, is_password boolean, role_name text, statement text)
+RETURNS TABLE (nth bigint, is_password boolean, role_name text, statement text)
 LANGUAGE sql
 IMMUTABLE
 AS $function$
     WITH parsed AS (
-        SELECT c.ordinal, c.action, c.role_name, c.object, c.statement, k.head,
+        SELECT c.nth AS ordinal, c.action, c.role_name, c.object, c.statement, k.head,
                CASE WHEN starts_with(c.statement, k.head || quote_ident(c.role_name))
                     THEN substr(c.statement, length(k.head || quote_ident(c.role_name)) + 1) END AS tail
-        FROM unnest(_changes) AS c
+        FROM unnest(_changes) WITH ORDINALITY AS c (ordinal, action, role_name, object, statement, reason, nth)
         CROSS JOIN LATERAL (
             SELECT CASE c.action WHEN 'grant' THEN format('GRANT %I TO ', c.object) WHEN 'revoke' THEN format('REVOKE %I FROM ', c.object) END AS head
         ) AS k
@@ -303,6 +304,7 @@ CREATE TABLE auth.group_role (
     inherit_option   boolean,
     set_option       boolean     NOT NULL DEFAULT true,
     admin_option     boolean     NOT NULL DEFAULT false,
+    by_administrator boolean     NOT NULL DEFAULT false,
     created_at       timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT group_role_pkey PRIMARY KEY (user_group_id, database_role_id),
     CONSTRAINT group_role_user_group_id_fkey FOREIGN KEY (user_group_id) REFERENCES auth.user_group,
@@ -322,6 +324,7 @@ CREATE TABLE auth.role_membership (
     inherit_option   boolean,
     set_option       boolean     NOT NULL DEFAULT true,
     admin_option     boolean     NOT NULL DEFAULT false,
+    by_administrator boolean     NOT NULL DEFAULT false,
     created_at       timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT role_membership_pkey PRIMARY KEY (database_role_id, group_role_id),
     CONSTRAINT role_membership_database_role_id_fkey FOREIGN KEY (database_role_id) REFERENCES auth.database_role,
@@ -330,11 +333,15 @@ CREATE TABLE auth.role_membership (
 
 CREATE INDEX role_membership_group_role_id_idx ON auth.role_membership (group_role_id);
 
+COMMENT ON COLUMN auth.group_role.by_administrator IS
+    'An administrator bound it, or bound it again: it gives memberships also when the role is, or becomes, elevated.';
+
 COMMENT ON TABLE auth.role_membership IS 'Memberships that auth.manage_relationship gave, beside those that come from groups.';
 COMMENT ON COLUMN auth.role_membership.group_role_id IS 'The role that it is a member of (auth.database_role).';
 COMMENT ON COLUMN auth.role_membership.inherit_option IS 'As in auth.group_role.';
 COMMENT ON COLUMN auth.role_membership.set_option IS 'As in auth.group_role.';
 COMMENT ON COLUMN auth.role_membership.admin_option IS 'As in auth.group_role.';
+COMMENT ON COLUMN auth.role_membership.by_administrator IS 'As in auth.group_role.';
 
 CREATE TABLE auth.protected_role (
     role_name  text        COLLATE "C" NOT NULL,
@@ -523,7 +530,7 @@ FROM (
     SELECT session_user, 3, 'it is the caller'
     UNION ALL
     SELECT c.name, 4, 'it carries Rolewright''s own grants'
-    FROM (VALUES ('rolewright_app'), ('rolewright_operator'), ('rolewright_auditor')) AS c (name)
+    FROM (VALUES ('rolewright_app'), ('rolewright_operator'), ('rolewright_auditor'), ('rolewright_code_owner')) AS c (name)
     UNION ALL
     SELECT p.role_name, 5, 'it is protected' FROM auth.protected_role p
 ) AS u
@@ -569,13 +576,21 @@ COMMENT ON FUNCTION unsecure.is_elevated(oid) IS
     'or of a predefined role, or of Rolewright''s owner.';
 
 -- An operator looks after people. What would make an operator more than that needs the owner, one of its members, or a superuser.
+CREATE OR REPLACE FUNCTION unsecure.is_administrator()
+RETURNS boolean
+LANGUAGE sql
+STABLE
+RETURN pg_has_role(session_user, unsecure.rolewright_owner(), 'MEMBER');
+
+COMMENT ON FUNCTION unsecure.is_administrator() IS 'Whether the session user is a superuser, Rolewright''s owner, or a member of it.';
+
 CREATE OR REPLACE FUNCTION unsecure.require_administrator(_what text)
 RETURNS void
 LANGUAGE plpgsql
 STABLE
 AS $function$
 BEGIN
-    IF NOT pg_has_role(session_user, unsecure.rolewright_owner(), 'MEMBER') THEN
+    IF NOT unsecure.is_administrator() THEN
         RAISE EXCEPTION 'only an administrator may %', _what
             USING ERRCODE = 'RW513',
                   DETAIL  = format('Session user %I is neither a superuser nor a member of %I, the owner of Rolewright.', session_user,
@@ -599,6 +614,7 @@ SELECT r.oid, r.rolname
 FROM reached d
 JOIN pg_catalog.pg_roles r ON r.oid = d.oid
 WHERE r.rolcanlogin
+  AND coalesce(r.rolvaliduntil > statement_timestamp(), true)
   AND r.oid <> unsecure.rolewright_owner();
 
 -- Roles that can run Rolewright, or everything: after the last one nobody could let anybody in again. Rolewright's owner is not counted:
@@ -609,7 +625,8 @@ LANGUAGE sql
 STABLE
 AS $function$
     SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = _role_oid AND r.rolcanlogin AND r.rolsuper)
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.oid <> _role_oid AND o.rolcanlogin AND o.rolsuper)
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.oid <> _role_oid AND o.rolcanlogin AND o.rolsuper
+                               AND coalesce(o.rolvaliduntil > statement_timestamp(), true))
         OR EXISTS (SELECT FROM unsecure.operator_login l WHERE l.oid = _role_oid)
                AND NOT EXISTS (SELECT FROM unsecure.operator_login o WHERE o.oid <> _role_oid);
 $function$;
@@ -774,6 +791,7 @@ REVOKE ALL ON FUNCTION
     unsecure.rolewright_owner(),
     unsecure.role_refusal(text),
     unsecure.is_elevated(oid),
+    unsecure.is_administrator(),
     unsecure.require_administrator(text),
     unsecure.is_last_administrator(oid),
     unsecure.require_touchable(text),
@@ -1197,21 +1215,22 @@ BEGIN
         SELECT l.role_name, g.role_name AS group_name, l.oid, g.oid AS group_oid, g.rolsuper, g.problem, l.rolinherit,
                bool_or(coalesce(w.inherit_option, l.rolinherit)) AS inherit_option,
                bool_or(w.set_option) AS set_option, bool_or(w.admin_option) AS admin_option,
-               array_agg(w.group_code) AS group_codes
+               bool_or(w.by_administrator) AS by_administrator, array_agg(w.group_code) AS group_codes
         FROM (
-            SELECT l.role_name, r.database_role_id, r.inherit_option, r.set_option, r.admin_option, ug.code AS group_code
+            SELECT l.role_name, r.database_role_id, r.inherit_option, r.set_option, r.admin_option, r.by_administrator, ug.code AS group_code
             FROM unsecure.bound_groups(v_users) AS b
             JOIN login l ON l.user_id = b.user_id
             JOIN auth.group_role r ON r.user_group_id = b.user_group_id
             JOIN auth.user_group ug ON ug.user_group_id = b.user_group_id
+            WHERE NOT l.is_out AND l.problem IS NULL -- also since another user may want the name
             UNION ALL
-            SELECT l.role_name, m.group_role_id, m.inherit_option, m.set_option, m.admin_option, NULL
+            SELECT l.role_name, m.group_role_id, m.inherit_option, m.set_option, m.admin_option, m.by_administrator, NULL
             FROM auth.role_membership m
             JOIN login l ON l.database_role_id = m.database_role_id
+            WHERE NOT l.is_out AND l.problem IS NULL
         ) AS w
-        JOIN login l ON l.role_name = w.role_name
+        JOIN login l ON l.role_name = w.role_name AND l.problem IS NULL
         JOIN grouprole g ON g.database_role_id = w.database_role_id
-        WHERE NOT l.is_out AND l.problem IS NULL
         GROUP BY l.role_name, g.role_name, l.oid, g.oid, g.rolsuper, g.problem, l.rolinherit
     ), held AS MATERIALIZED (
         SELECT l.role_name, l.is_out, l.reason, l.state, h.rolname AS group_name, h.rolsuper, m.roleid, m.member, m.grantor,
@@ -1283,12 +1302,12 @@ BEGIN
     ), change AS (
         -- 10: logins end first.
         SELECT 10 AS phase, 'alter' AS action, l.role_name, 'login' AS object, format('ALTER ROLE %I NOLOGIN', l.role_name) AS statement,
-               l.reason, l.oid AS alters, NULL::oid AS administers, NULL::oid AS grantor, NULL::boolean AS may_set, false AS is_given
+               l.reason, l.oid AS alters, NULL::oid AS administers, NULL::oid AS grantor, NULL::boolean AS may_set, false AS is_given, true AS by_administrator
         FROM login l
         WHERE l.problem IS NULL AND l.is_out AND l.rolcanlogin
         UNION ALL
         SELECT 20, 'alter', l.role_name, e.attribute, format('ALTER ROLE %I NO%s', l.role_name, upper(e.attribute)), l.reason, l.oid, NULL, NULL,
-               e.may_set, false
+               e.may_set, false, true
         FROM login l
         CROSS JOIN LATERAL (VALUES
             ('superuser', l.rolsuper, false),
@@ -1298,7 +1317,7 @@ BEGIN
             ('bypassrls', l.rolbypassrls, v_is_16 AND v_owner.rolbypassrls)) AS e (attribute, has_it, may_set)
         WHERE l.problem IS NULL AND l.state <> 'active' AND l.strips_elevated AND e.has_it
         UNION ALL
-        SELECT 30, 'create', g.role_name, NULL, format('CREATE ROLE %I NOLOGIN', g.role_name), 'bound to a group', NULL, NULL, NULL, NULL, false
+        SELECT 30, 'create', g.role_name, NULL, format('CREATE ROLE %I NOLOGIN', g.role_name), 'bound to a group', NULL, NULL, NULL, NULL, false, true
         FROM grouprole g
         WHERE g.problem IS NULL AND g.oid IS NULL
           AND (v_all AND EXISTS (SELECT FROM auth.group_role b WHERE b.database_role_id = g.database_role_id)
@@ -1307,13 +1326,13 @@ BEGIN
         SELECT 40, 'create', l.role_name, NULL,
                format('CREATE ROLE %I LOGIN', l.role_name) || CASE WHEN l.rolinherit THEN '' ELSE ' NOINHERIT' END
                || coalesce(' CONNECTION LIMIT ' || (l.attributes ->> 'connection_limit')::numeric::integer, ''),
-               l.reason, NULL, NULL, NULL, NULL, false
+               l.reason, NULL, NULL, NULL, NULL, false, true
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NULL
         UNION ALL
         SELECT 50, 'grant', d.rolname, h.rolname,
                unsecure.grant_statement(h.rolname, d.rolname, d.rolinherit, x.inherit_option, x.set_option, x.admin_option),
-               format('%I had given it', l.role_name), NULL, x.roleid, NULL, NULL, false
+               format('%I had given it', l.role_name), NULL, x.roleid, NULL, NULL, false, true
         FROM dependent x
         JOIN login l ON l.oid = x.leaver
         JOIN pg_roles d ON d.oid = x.member
@@ -1330,26 +1349,26 @@ BEGIN
                format('REVOKE %I FROM %I', s.group_name, s.role_name)
                || CASE WHEN v_is_16 THEN coalesce(format(' GRANTED BY %I', (SELECT r.rolname FROM pg_roles r WHERE r.oid = s.grantor)), '') ELSE '' END
                || CASE WHEN EXISTS (SELECT FROM dependent d WHERE d.roleid = s.roleid AND d.leaver = s.member) THEN ' CASCADE' ELSE '' END,
-               s.why, NULL, s.roleid, CASE WHEN v_is_16 THEN s.grantor END, NULL, false
+               s.why, NULL, s.roleid, CASE WHEN v_is_16 THEN s.grantor END, NULL, false, true
         FROM surplus s
         UNION ALL
-        SELECT 70, 'alter', l.role_name, 'login', format('ALTER ROLE %I LOGIN', l.role_name), l.reason, l.oid, NULL, NULL, NULL, false
+        SELECT 70, 'alter', l.role_name, 'login', format('ALTER ROLE %I LOGIN', l.role_name), l.reason, l.oid, NULL, NULL, NULL, false, true
         FROM login l
         WHERE l.problem IS NULL AND l.can_login AND NOT l.rolcanlogin
         UNION ALL
         SELECT 70, 'alter', l.role_name, 'inherit',
                format('ALTER ROLE %I %s', l.role_name, CASE WHEN (l.attributes ->> 'inherit')::boolean THEN 'INHERIT' ELSE 'NOINHERIT' END),
-               l.reason, l.oid, NULL, NULL, NULL, true
+               l.reason, l.oid, NULL, NULL, NULL, true, true
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NOT NULL AND (l.attributes ->> 'inherit')::boolean <> l.rolinherit
         UNION ALL
         SELECT 70, 'alter', l.role_name, 'connection_limit',
                format('ALTER ROLE %I CONNECTION LIMIT %s', l.role_name, (l.attributes ->> 'connection_limit')::numeric::integer),
-               l.reason, l.oid, NULL, NULL, NULL, true
+               l.reason, l.oid, NULL, NULL, NULL, true, true
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND (l.attributes ->> 'connection_limit')::numeric::integer <> l.rolconnlimit
         UNION ALL
-        SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL, true
+        SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL, true, true
         FROM setting s
         UNION ALL
         SELECT 80, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END, m.role_name, m.group_name,
@@ -1358,10 +1377,10 @@ BEGIN
                                                   m.is_held)
                     ELSE format('REVOKE ADMIN OPTION FOR %I FROM %I', m.group_name, m.role_name) END,
                (SELECT string_agg(coalesce('in group ' || c, 'given by auth.manage_relationship'), ', ' ORDER BY c) FROM unnest(m.group_codes) AS c),
-               NULL, m.group_oid, NULL, NULL, false
+               NULL, m.group_oid, NULL, NULL, false, m.by_administrator
         FROM missing m
         UNION ALL
-        SELECT 0, 'conflict', p.role_name, NULL, NULL, p.problem, NULL, NULL, NULL, NULL, false
+        SELECT 0, 'conflict', p.role_name, NULL, NULL, p.problem, NULL, NULL, NULL, NULL, false, true
         FROM (
             SELECT l.role_name, l.problem FROM login l
             UNION
@@ -1374,6 +1393,8 @@ BEGIN
                    WHEN c.action = 'conflict' THEN NULL
                    WHEN c.phase <> 50 AND u.why IS NOT NULL THEN u.why
                    WHEN c.action = 'grant' AND p.role_name IS NOT NULL THEN format('role %I is protected', c.object)
+                   WHEN c.action = 'grant' AND NOT c.by_administrator AND c.administers IN (SELECT g.oid FROM grouprole g WHERE unsecure.is_elevated(g.oid))
+                       THEN format('role %I is elevated since an operator bound it: an administrator has to bind it again', c.object)
                    -- A provider is an operator's to change, and a setting such as search_path reaches far.
                    WHEN c.is_given AND unsecure.is_elevated(c.alters)
                        THEN 'the role is elevated: what a provider gives it is set by an administrator (auth.sync_identity)'
@@ -1766,7 +1787,10 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
-    IF EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted') THEN
+    -- An older snapshot does not see a new role; but binding it wrote the user's row, so that this fails.
+    IF current_setting('transaction_isolation') <> 'read committed'
+       OR EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted')
+    THEN
         PERFORM 1 FROM auth.user_info u WHERE u.user_id = _user_id FOR NO KEY UPDATE;
     END IF;
 END;
@@ -2177,14 +2201,15 @@ BEGIN
         PERFORM unsecure.require_administrator(format('bind the elevated role %I', _role_name));
     END IF;
 
-    INSERT INTO auth.group_role AS b (user_group_id, database_role_id, inherit_option, set_option, admin_option)
-    VALUES (_user_group_id, v_role.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false))
+    INSERT INTO auth.group_role AS b (user_group_id, database_role_id, inherit_option, set_option, admin_option, by_administrator)
+    VALUES (_user_group_id, v_role.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false), unsecure.is_administrator())
     ON CONFLICT (user_group_id, database_role_id) DO UPDATE
-        SET inherit_option = excluded.inherit_option,
-            set_option     = excluded.set_option,
-            admin_option   = excluded.admin_option
-        WHERE (b.inherit_option, b.set_option, b.admin_option)
-              IS DISTINCT FROM (excluded.inherit_option, excluded.set_option, excluded.admin_option);
+        SET inherit_option   = excluded.inherit_option,
+            set_option       = excluded.set_option,
+            admin_option     = excluded.admin_option,
+            by_administrator = excluded.by_administrator OR b.by_administrator
+        WHERE (b.inherit_option, b.set_option, b.admin_option, b.by_administrator)
+              IS DISTINCT FROM (excluded.inherit_option, excluded.set_option, excluded.admin_option, excluded.by_administrator OR b.by_administrator);
     RETURN FOUND;
 END;
 $function$;
@@ -2725,9 +2750,6 @@ BEGIN
              AND (_value = '[]' OR EXISTS (SELECT FROM jsonb_array_elements(_value) AS e WHERE jsonb_typeof(e) IN ('object', 'array', 'null')))
     THEN
         RETURN 'a string, a number, true, false, a list of those that is not empty, or null is needed';
-    ELSIF jsonb_array_length(CASE jsonb_typeof(_value) WHEN 'array' THEN _value ELSE '[]' END) > 1
-          AND lower(_name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries') THEN
-        RETURN 'it takes no list';
     ELSIF v_context NOT IN ('user', 'superuser') THEN
         RETURN format('roles cannot have it: its context is %s', v_context);
     ELSIF v_context IS NULL AND strpos(_name, '.') = 0 AND current_setting(_name, true) IS NULL THEN
@@ -3145,6 +3167,7 @@ DECLARE
     v_done       auth.change[] := ARRAY[]::auth.change[];
     v_attempts   integer := 0;
 BEGIN
+    PERFORM unsecure.require_read_committed();
     PERFORM unsecure.require_touchable(_role_name);
     PERFORM unsecure.require_attributes(_attributes);
     IF _attributes ->> 'password' IS NOT NULL THEN
@@ -3227,6 +3250,10 @@ BEGIN
     FOR v_setting IN SELECT s.setting_name AS name, s.setting_value AS value FROM unsecure.attribute_settings(NEW.role_attributes) AS s LOOP
         IF NOT unsecure.may_set_parameter(v_setting.name) THEN
             v_problems := v_problems || format('setting %s: the owner of Rolewright may not set it', to_json(v_setting.name));
+        ELSIF cardinality(unsecure.setting_elements(v_setting.name, v_setting.value)) > 1
+              AND lower(v_setting.name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+        THEN
+            v_problems := v_problems || format('setting %s: it takes no list', to_json(v_setting.name));
         ELSIF v_problems = '{}' AND v_setting.value <> 'null' THEN
             -- Tried out, and taken back.
             BEGIN
@@ -3313,12 +3340,16 @@ BEGIN
         IF unsecure.is_elevated(v_group.role_oid) THEN
             PERFORM unsecure.require_administrator(format('give memberships in the elevated role %I', _group_role));
         END IF;
-        INSERT INTO auth.role_membership AS m (database_role_id, group_role_id, inherit_option, set_option, admin_option)
-        VALUES (v_role.database_role_id, v_group.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false))
+        INSERT INTO auth.role_membership AS m (database_role_id, group_role_id, inherit_option, set_option, admin_option, by_administrator)
+        VALUES (v_role.database_role_id, v_group.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false), unsecure.is_administrator())
         ON CONFLICT (database_role_id, group_role_id) DO UPDATE
-            SET inherit_option = excluded.inherit_option, set_option = excluded.set_option, admin_option = excluded.admin_option
-            WHERE (m.inherit_option, m.set_option, m.admin_option)
-                  IS DISTINCT FROM (excluded.inherit_option, excluded.set_option, excluded.admin_option);
+            SET inherit_option   = excluded.inherit_option,
+                set_option       = excluded.set_option,
+                admin_option     = excluded.admin_option,
+                by_administrator = excluded.by_administrator OR m.by_administrator
+            WHERE (m.inherit_option, m.set_option, m.admin_option, m.by_administrator)
+                  IS DISTINCT FROM
+                  (excluded.inherit_option, excluded.set_option, excluded.admin_option, excluded.by_administrator OR m.by_administrator);
     ELSE
         SELECT string_agg(g.code, ', ' ORDER BY g.code) INTO v_sources
         FROM unsecure.bound_groups(ARRAY[v_role.user_id]) AS u
@@ -3529,8 +3560,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'RW599';
     EXCEPTION
         WHEN SQLSTATE 'RW599' THEN NULL;
-        -- Superusers' sessions, and roles that the owner may not administer: the caller sees that they are left.
-        WHEN insufficient_privilege THEN NULL;
+        -- Superusers' sessions, and roles that the owner may not administer, or that are members of the owner: the caller sees that they are left.
+        WHEN insufficient_privilege OR invalid_grant_operation THEN NULL;
     END;
     RETURN v_seen;
 END;
@@ -3617,39 +3648,49 @@ BEGIN
     END;
     IF v_is_super AND v_begun IS NOT NULL THEN
         v_begun := unsecure.execute_conflicts(v_begun);
+    ELSIF EXISTS (SELECT FROM unnest(v_begun) AS c WHERE c.action = 'conflict') THEN
+        RAISE EXCEPTION '% cannot be put out', to_json(_username)
+            USING ERRCODE = 'RW506', DETAIL = (SELECT string_agg(c.reason, E'\n') FROM unnest(v_begun) AS c WHERE c.action = 'conflict'),
+                  HINT    = 'Nothing was changed. A superuser can call this.';
     END IF;
     COMMIT;
-
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    WHILE v_quiet < 2 AND (_terminate OR v_begun IS NULL) LOOP
-        v_until := coalesce(v_until, clock_timestamp() + interval '10 seconds');
-        v_seen  := auth.end_identity_sessions(_username);
-        IF v_is_super THEN
-            PERFORM pg_terminate_backend(a.pid)
-            FROM pg_stat_activity a
-            JOIN auth.database_role r ON r.role_oid = a.usesysid
-            WHERE r.database_role_id = (SELECT p.database_role_id FROM unsecure.find_person(_username) AS p);
+
+    -- Twice, when some are left: sessions of who is a member of the owner can only be ended when that is over.
+    FOR v_pass IN 1 .. 2 LOOP
+        v_until := clock_timestamp() + interval '10 seconds';
+        v_quiet := 0;
+        WHILE v_quiet < 2 AND (_terminate OR v_begun IS NULL) LOOP
+            v_seen := auth.end_identity_sessions(_username);
+            IF v_is_super THEN
+                PERFORM pg_terminate_backend(a.pid)
+                FROM pg_stat_activity a
+                JOIN auth.database_role r ON r.role_oid = a.usesysid
+                WHERE r.database_role_id = (SELECT p.database_role_id FROM unsecure.find_person(_username) AS p);
+            END IF;
+            v_sessions := greatest(v_sessions, v_seen);
+            v_quiet    := CASE WHEN clock_timestamp() > v_until THEN 2 WHEN v_seen = 0 THEN v_quiet + 1 ELSE 0 END;
+            PERFORM pg_sleep(0.05);
+            COMMIT; -- pg_stat_activity is read once per transaction
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            IF v_begun IS NULL AND v_quiet >= 1 THEN
+                v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
+                v_quiet := 0;
+            END IF;
+        END LOOP;
+        IF v_pass = 1 THEN
+            v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+            IF v_is_super THEN
+                v_finished := unsecure.execute_conflicts(v_finished) || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+            END IF;
+            COMMIT;
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         END IF;
-        v_sessions := greatest(v_sessions, v_seen);
-        v_quiet    := CASE WHEN clock_timestamp() > v_until THEN 2 WHEN v_seen = 0 THEN v_quiet + 1 ELSE 0 END;
-        PERFORM pg_sleep(0.05);
-        COMMIT; -- pg_stat_activity is read once per transaction
-        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        IF v_begun IS NULL AND v_quiet >= 1 THEN
-            v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
-            v_quiet := 0;
-        END IF;
+        EXIT WHEN v_seen = 0;
     END LOOP;
-
-    v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
-    IF v_is_super THEN
-        v_finished := unsecure.execute_conflicts(v_finished) || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
-    END IF;
-    COMMIT;
-    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
     _report := jsonb_build_object(
         'changes', (SELECT coalesce(jsonb_agg(c), '[]') FROM unnest(v_begun || v_finished) AS c),
@@ -3659,7 +3700,7 @@ BEGIN
     FROM auth.leaver_proof(_username) AS p
     WHERE p.way IN ('membership', 'credential') OR p.way = 'session' AND _terminate;
     IF v_left IS NOT NULL THEN
-        RAISE EXCEPTION '% cannot log in any more, but ways in are left', to_json(_username)
+        RAISE EXCEPTION '% is put out as far as PostgreSQL lets the caller, but ways in are left', to_json(_username)
             USING ERRCODE = 'RW517',
                   DETAIL  = v_left,
                   HINT    = 'What could be done is committed. auth.finish_deprovision shows the statements for a superuser; a superuser can also call this procedure.';
@@ -4666,7 +4707,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM unsecure.require_touchable(role_name);
-    PERFORM unsecure.require_touchable(coalesce(actual_name, role_name));
+    PERFORM unsecure.require_touchable(role_name);
     -- It has the other name after a deletion that did not come to its end.
     IF coalesce(actual_name <> unsecure.doomed_role_name(role_oid), true) THEN
         PERFORM unsecure.require_managed_role(role_name, 'login');
@@ -5627,6 +5668,7 @@ DROP FUNCTION unsecure.require_touchable;
 DROP FUNCTION unsecure.is_last_administrator;
 DROP VIEW unsecure.operator_login;
 DROP FUNCTION unsecure.require_administrator;
+DROP FUNCTION unsecure.is_administrator;
 DROP FUNCTION unsecure.is_elevated;
 DROP FUNCTION unsecure.role_refusal;
 DROP VIEW unsecure.untouchable_role;

@@ -59,9 +59,6 @@ BEGIN
              AND (_value = '[]' OR EXISTS (SELECT FROM jsonb_array_elements(_value) AS e WHERE jsonb_typeof(e) IN ('object', 'array', 'null')))
     THEN
         RETURN 'a string, a number, true, false, a list of those that is not empty, or null is needed';
-    ELSIF jsonb_array_length(CASE jsonb_typeof(_value) WHEN 'array' THEN _value ELSE '[]' END) > 1
-          AND lower(_name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries') THEN
-        RETURN 'it takes no list';
     ELSIF v_context NOT IN ('user', 'superuser') THEN
         RETURN format('roles cannot have it: its context is %s', v_context);
     ELSIF v_context IS NULL AND strpos(_name, '.') = 0 AND current_setting(_name, true) IS NULL THEN
@@ -479,6 +476,7 @@ DECLARE
     v_done       auth.change[] := ARRAY[]::auth.change[];
     v_attempts   integer := 0;
 BEGIN
+    PERFORM unsecure.require_read_committed();
     PERFORM unsecure.require_touchable(_role_name);
     PERFORM unsecure.require_attributes(_attributes);
     IF _attributes ->> 'password' IS NOT NULL THEN

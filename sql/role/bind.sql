@@ -258,14 +258,15 @@ BEGIN
         PERFORM unsecure.require_administrator(format('bind the elevated role %I', _role_name));
     END IF;
 
-    INSERT INTO auth.group_role AS b (user_group_id, database_role_id, inherit_option, set_option, admin_option)
-    VALUES (_user_group_id, v_role.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false))
+    INSERT INTO auth.group_role AS b (user_group_id, database_role_id, inherit_option, set_option, admin_option, by_administrator)
+    VALUES (_user_group_id, v_role.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false), unsecure.is_administrator())
     ON CONFLICT (user_group_id, database_role_id) DO UPDATE
-        SET inherit_option = excluded.inherit_option,
-            set_option     = excluded.set_option,
-            admin_option   = excluded.admin_option
-        WHERE (b.inherit_option, b.set_option, b.admin_option)
-              IS DISTINCT FROM (excluded.inherit_option, excluded.set_option, excluded.admin_option);
+        SET inherit_option   = excluded.inherit_option,
+            set_option       = excluded.set_option,
+            admin_option     = excluded.admin_option,
+            by_administrator = excluded.by_administrator OR b.by_administrator
+        WHERE (b.inherit_option, b.set_option, b.admin_option, b.by_administrator)
+              IS DISTINCT FROM (excluded.inherit_option, excluded.set_option, excluded.admin_option, excluded.by_administrator OR b.by_administrator);
     RETURN FOUND;
 END;
 $function$;

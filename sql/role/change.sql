@@ -24,6 +24,7 @@ RETURN CASE
     WHEN coalesce(_role_name, '') = '' THEN 'the name is empty'
     WHEN octet_length(_role_name) > 63 THEN format('the name has %s bytes; PostgreSQL takes 63', octet_length(_role_name))
     WHEN _role_name IN ('public', 'none') OR starts_with(_role_name, 'pg_') THEN 'the name is reserved by PostgreSQL'
+    WHEN starts_with(_role_name, 'rolewright_deleted_') THEN 'the name is reserved by Rolewright'
 END;
 
 COMMENT ON FUNCTION unsecure.role_name_problem(text) IS 'Why no role can have this name; NULL: one can.';
@@ -79,15 +80,15 @@ COMMENT ON FUNCTION unsecure.lock_roles() IS
 
 -- Memberships in one role for many members are one statement: PostgreSQL 16 and later look through all that the owner administers for each.
 CREATE OR REPLACE FUNCTION unsecure.statements_of(_changes auth.change[])
-RETURNS TABLE (nth integer, is_password boolean, role_name text, statement text)
+RETURNS TABLE (nth bigint, is_password boolean, role_name text, statement text)
 LANGUAGE sql
 IMMUTABLE
 AS $function$
     WITH parsed AS (
-        SELECT c.ordinal, c.action, c.role_name, c.object, c.statement, k.head,
+        SELECT c.nth AS ordinal, c.action, c.role_name, c.object, c.statement, k.head,
                CASE WHEN starts_with(c.statement, k.head || quote_ident(c.role_name))
                     THEN substr(c.statement, length(k.head || quote_ident(c.role_name)) + 1) END AS tail
-        FROM unnest(_changes) AS c
+        FROM unnest(_changes) WITH ORDINALITY AS c (ordinal, action, role_name, object, statement, reason, nth)
         CROSS JOIN LATERAL (
             SELECT CASE c.action WHEN 'grant' THEN format('GRANT %I TO ', c.object) WHEN 'revoke' THEN format('REVOKE %I FROM ', c.object) END AS head
         ) AS k

@@ -59,6 +59,7 @@ CREATE TABLE auth.group_role (
     inherit_option   boolean,
     set_option       boolean     NOT NULL DEFAULT true,
     admin_option     boolean     NOT NULL DEFAULT false,
+    by_administrator boolean     NOT NULL DEFAULT false,
     created_at       timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT group_role_pkey PRIMARY KEY (user_group_id, database_role_id),
     CONSTRAINT group_role_user_group_id_fkey FOREIGN KEY (user_group_id) REFERENCES auth.user_group,
@@ -78,6 +79,7 @@ CREATE TABLE auth.role_membership (
     inherit_option   boolean,
     set_option       boolean     NOT NULL DEFAULT true,
     admin_option     boolean     NOT NULL DEFAULT false,
+    by_administrator boolean     NOT NULL DEFAULT false,
     created_at       timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT role_membership_pkey PRIMARY KEY (database_role_id, group_role_id),
     CONSTRAINT role_membership_database_role_id_fkey FOREIGN KEY (database_role_id) REFERENCES auth.database_role,
@@ -86,11 +88,15 @@ CREATE TABLE auth.role_membership (
 
 CREATE INDEX role_membership_group_role_id_idx ON auth.role_membership (group_role_id);
 
+COMMENT ON COLUMN auth.group_role.by_administrator IS
+    'An administrator bound it, or bound it again: it gives memberships also when the role is, or becomes, elevated.';
+
 COMMENT ON TABLE auth.role_membership IS 'Memberships that auth.manage_relationship gave, beside those that come from groups.';
 COMMENT ON COLUMN auth.role_membership.group_role_id IS 'The role that it is a member of (auth.database_role).';
 COMMENT ON COLUMN auth.role_membership.inherit_option IS 'As in auth.group_role.';
 COMMENT ON COLUMN auth.role_membership.set_option IS 'As in auth.group_role.';
 COMMENT ON COLUMN auth.role_membership.admin_option IS 'As in auth.group_role.';
+COMMENT ON COLUMN auth.role_membership.by_administrator IS 'As in auth.group_role.';
 
 CREATE TABLE auth.protected_role (
     role_name  text        COLLATE "C" NOT NULL,

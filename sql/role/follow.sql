@@ -90,7 +90,10 @@ LANGUAGE plpgsql
 VOLATILE
 AS $function$
 BEGIN
-    IF EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted') THEN
+    -- An older snapshot does not see a new role; but binding it wrote the user's row, so that this fails.
+    IF current_setting('transaction_isolation') <> 'read committed'
+       OR EXISTS (SELECT FROM auth.database_role r WHERE r.user_id = _user_id AND r.state <> 'deleted')
+    THEN
         PERFORM 1 FROM auth.user_info u WHERE u.user_id = _user_id FOR NO KEY UPDATE;
     END IF;
 END;

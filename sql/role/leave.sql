@@ -170,8 +170,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'RW599';
     EXCEPTION
         WHEN SQLSTATE 'RW599' THEN NULL;
-        -- Superusers' sessions, and roles that the owner may not administer: the caller sees that they are left.
-        WHEN insufficient_privilege THEN NULL;
+        -- Superusers' sessions, and roles that the owner may not administer, or that are members of the owner: the caller sees that they are left.
+        WHEN insufficient_privilege OR invalid_grant_operation THEN NULL;
     END;
     RETURN v_seen;
 END;
@@ -258,39 +258,49 @@ BEGIN
     END;
     IF v_is_super AND v_begun IS NOT NULL THEN
         v_begun := unsecure.execute_conflicts(v_begun);
+    ELSIF EXISTS (SELECT FROM unnest(v_begun) AS c WHERE c.action = 'conflict') THEN
+        RAISE EXCEPTION '% cannot be put out', to_json(_username)
+            USING ERRCODE = 'RW506', DETAIL = (SELECT string_agg(c.reason, E'\n') FROM unnest(v_begun) AS c WHERE c.action = 'conflict'),
+                  HINT    = 'Nothing was changed. A superuser can call this.';
     END IF;
     COMMIT;
-
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    WHILE v_quiet < 2 AND (_terminate OR v_begun IS NULL) LOOP
-        v_until := coalesce(v_until, clock_timestamp() + interval '10 seconds');
-        v_seen  := auth.end_identity_sessions(_username);
-        IF v_is_super THEN
-            PERFORM pg_terminate_backend(a.pid)
-            FROM pg_stat_activity a
-            JOIN auth.database_role r ON r.role_oid = a.usesysid
-            WHERE r.database_role_id = (SELECT p.database_role_id FROM unsecure.find_person(_username) AS p);
+
+    -- Twice, when some are left: sessions of who is a member of the owner can only be ended when that is over.
+    FOR v_pass IN 1 .. 2 LOOP
+        v_until := clock_timestamp() + interval '10 seconds';
+        v_quiet := 0;
+        WHILE v_quiet < 2 AND (_terminate OR v_begun IS NULL) LOOP
+            v_seen := auth.end_identity_sessions(_username);
+            IF v_is_super THEN
+                PERFORM pg_terminate_backend(a.pid)
+                FROM pg_stat_activity a
+                JOIN auth.database_role r ON r.role_oid = a.usesysid
+                WHERE r.database_role_id = (SELECT p.database_role_id FROM unsecure.find_person(_username) AS p);
+            END IF;
+            v_sessions := greatest(v_sessions, v_seen);
+            v_quiet    := CASE WHEN clock_timestamp() > v_until THEN 2 WHEN v_seen = 0 THEN v_quiet + 1 ELSE 0 END;
+            PERFORM pg_sleep(0.05);
+            COMMIT; -- pg_stat_activity is read once per transaction
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            IF v_begun IS NULL AND v_quiet >= 1 THEN
+                v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
+                v_quiet := 0;
+            END IF;
+        END LOOP;
+        IF v_pass = 1 THEN
+            v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+            IF v_is_super THEN
+                v_finished := unsecure.execute_conflicts(v_finished) || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
+            END IF;
+            COMMIT;
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         END IF;
-        v_sessions := greatest(v_sessions, v_seen);
-        v_quiet    := CASE WHEN clock_timestamp() > v_until THEN 2 WHEN v_seen = 0 THEN v_quiet + 1 ELSE 0 END;
-        PERFORM pg_sleep(0.05);
-        COMMIT; -- pg_stat_activity is read once per transaction
-        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        IF v_begun IS NULL AND v_quiet >= 1 THEN
-            v_begun := ARRAY(SELECT b FROM auth.begin_deprovision(_username, _reason, _strip_elevated, _kind) AS b);
-            v_quiet := 0;
-        END IF;
+        EXIT WHEN v_seen = 0;
     END LOOP;
-
-    v_finished := ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
-    IF v_is_super THEN
-        v_finished := unsecure.execute_conflicts(v_finished) || ARRAY(SELECT f FROM auth.finish_deprovision(_username) AS f);
-    END IF;
-    COMMIT;
-    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
     _report := jsonb_build_object(
         'changes', (SELECT coalesce(jsonb_agg(c), '[]') FROM unnest(v_begun || v_finished) AS c),
@@ -300,7 +310,7 @@ BEGIN
     FROM auth.leaver_proof(_username) AS p
     WHERE p.way IN ('membership', 'credential') OR p.way = 'session' AND _terminate;
     IF v_left IS NOT NULL THEN
-        RAISE EXCEPTION '% cannot log in any more, but ways in are left', to_json(_username)
+        RAISE EXCEPTION '% is put out as far as PostgreSQL lets the caller, but ways in are left', to_json(_username)
             USING ERRCODE = 'RW517',
                   DETAIL  = v_left,
                   HINT    = 'What could be done is committed. auth.finish_deprovision shows the statements for a superuser; a superuser can also call this procedure.';

@@ -71,21 +71,22 @@ BEGIN
         SELECT l.role_name, g.role_name AS group_name, l.oid, g.oid AS group_oid, g.rolsuper, g.problem, l.rolinherit,
                bool_or(coalesce(w.inherit_option, l.rolinherit)) AS inherit_option,
                bool_or(w.set_option) AS set_option, bool_or(w.admin_option) AS admin_option,
-               array_agg(w.group_code) AS group_codes
+               bool_or(w.by_administrator) AS by_administrator, array_agg(w.group_code) AS group_codes
         FROM (
-            SELECT l.role_name, r.database_role_id, r.inherit_option, r.set_option, r.admin_option, ug.code AS group_code
+            SELECT l.role_name, r.database_role_id, r.inherit_option, r.set_option, r.admin_option, r.by_administrator, ug.code AS group_code
             FROM unsecure.bound_groups(v_users) AS b
             JOIN login l ON l.user_id = b.user_id
             JOIN auth.group_role r ON r.user_group_id = b.user_group_id
             JOIN auth.user_group ug ON ug.user_group_id = b.user_group_id
+            WHERE NOT l.is_out AND l.problem IS NULL -- also since another user may want the name
             UNION ALL
-            SELECT l.role_name, m.group_role_id, m.inherit_option, m.set_option, m.admin_option, NULL
+            SELECT l.role_name, m.group_role_id, m.inherit_option, m.set_option, m.admin_option, m.by_administrator, NULL
             FROM auth.role_membership m
             JOIN login l ON l.database_role_id = m.database_role_id
+            WHERE NOT l.is_out AND l.problem IS NULL
         ) AS w
-        JOIN login l ON l.role_name = w.role_name
+        JOIN login l ON l.role_name = w.role_name AND l.problem IS NULL
         JOIN grouprole g ON g.database_role_id = w.database_role_id
-        WHERE NOT l.is_out AND l.problem IS NULL
         GROUP BY l.role_name, g.role_name, l.oid, g.oid, g.rolsuper, g.problem, l.rolinherit
     ), held AS MATERIALIZED (
         SELECT l.role_name, l.is_out, l.reason, l.state, h.rolname AS group_name, h.rolsuper, m.roleid, m.member, m.grantor,
@@ -157,12 +158,12 @@ BEGIN
     ), change AS (
         -- 10: logins end first.
         SELECT 10 AS phase, 'alter' AS action, l.role_name, 'login' AS object, format('ALTER ROLE %I NOLOGIN', l.role_name) AS statement,
-               l.reason, l.oid AS alters, NULL::oid AS administers, NULL::oid AS grantor, NULL::boolean AS may_set, false AS is_given
+               l.reason, l.oid AS alters, NULL::oid AS administers, NULL::oid AS grantor, NULL::boolean AS may_set, false AS is_given, true AS by_administrator
         FROM login l
         WHERE l.problem IS NULL AND l.is_out AND l.rolcanlogin
         UNION ALL
         SELECT 20, 'alter', l.role_name, e.attribute, format('ALTER ROLE %I NO%s', l.role_name, upper(e.attribute)), l.reason, l.oid, NULL, NULL,
-               e.may_set, false
+               e.may_set, false, true
         FROM login l
         CROSS JOIN LATERAL (VALUES
             ('superuser', l.rolsuper, false),
@@ -172,7 +173,7 @@ BEGIN
             ('bypassrls', l.rolbypassrls, v_is_16 AND v_owner.rolbypassrls)) AS e (attribute, has_it, may_set)
         WHERE l.problem IS NULL AND l.state <> 'active' AND l.strips_elevated AND e.has_it
         UNION ALL
-        SELECT 30, 'create', g.role_name, NULL, format('CREATE ROLE %I NOLOGIN', g.role_name), 'bound to a group', NULL, NULL, NULL, NULL, false
+        SELECT 30, 'create', g.role_name, NULL, format('CREATE ROLE %I NOLOGIN', g.role_name), 'bound to a group', NULL, NULL, NULL, NULL, false, true
         FROM grouprole g
         WHERE g.problem IS NULL AND g.oid IS NULL
           AND (v_all AND EXISTS (SELECT FROM auth.group_role b WHERE b.database_role_id = g.database_role_id)
@@ -181,13 +182,13 @@ BEGIN
         SELECT 40, 'create', l.role_name, NULL,
                format('CREATE ROLE %I LOGIN', l.role_name) || CASE WHEN l.rolinherit THEN '' ELSE ' NOINHERIT' END
                || coalesce(' CONNECTION LIMIT ' || (l.attributes ->> 'connection_limit')::numeric::integer, ''),
-               l.reason, NULL, NULL, NULL, NULL, false
+               l.reason, NULL, NULL, NULL, NULL, false, true
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NULL
         UNION ALL
         SELECT 50, 'grant', d.rolname, h.rolname,
                unsecure.grant_statement(h.rolname, d.rolname, d.rolinherit, x.inherit_option, x.set_option, x.admin_option),
-               format('%I had given it', l.role_name), NULL, x.roleid, NULL, NULL, false
+               format('%I had given it', l.role_name), NULL, x.roleid, NULL, NULL, false, true
         FROM dependent x
         JOIN login l ON l.oid = x.leaver
         JOIN pg_roles d ON d.oid = x.member
@@ -204,26 +205,26 @@ BEGIN
                format('REVOKE %I FROM %I', s.group_name, s.role_name)
                || CASE WHEN v_is_16 THEN coalesce(format(' GRANTED BY %I', (SELECT r.rolname FROM pg_roles r WHERE r.oid = s.grantor)), '') ELSE '' END
                || CASE WHEN EXISTS (SELECT FROM dependent d WHERE d.roleid = s.roleid AND d.leaver = s.member) THEN ' CASCADE' ELSE '' END,
-               s.why, NULL, s.roleid, CASE WHEN v_is_16 THEN s.grantor END, NULL, false
+               s.why, NULL, s.roleid, CASE WHEN v_is_16 THEN s.grantor END, NULL, false, true
         FROM surplus s
         UNION ALL
-        SELECT 70, 'alter', l.role_name, 'login', format('ALTER ROLE %I LOGIN', l.role_name), l.reason, l.oid, NULL, NULL, NULL, false
+        SELECT 70, 'alter', l.role_name, 'login', format('ALTER ROLE %I LOGIN', l.role_name), l.reason, l.oid, NULL, NULL, NULL, false, true
         FROM login l
         WHERE l.problem IS NULL AND l.can_login AND NOT l.rolcanlogin
         UNION ALL
         SELECT 70, 'alter', l.role_name, 'inherit',
                format('ALTER ROLE %I %s', l.role_name, CASE WHEN (l.attributes ->> 'inherit')::boolean THEN 'INHERIT' ELSE 'NOINHERIT' END),
-               l.reason, l.oid, NULL, NULL, NULL, true
+               l.reason, l.oid, NULL, NULL, NULL, true, true
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND l.oid IS NOT NULL AND (l.attributes ->> 'inherit')::boolean <> l.rolinherit
         UNION ALL
         SELECT 70, 'alter', l.role_name, 'connection_limit',
                format('ALTER ROLE %I CONNECTION LIMIT %s', l.role_name, (l.attributes ->> 'connection_limit')::numeric::integer),
-               l.reason, l.oid, NULL, NULL, NULL, true
+               l.reason, l.oid, NULL, NULL, NULL, true, true
         FROM login l
         WHERE l.problem IS NULL AND NOT l.is_out AND (l.attributes ->> 'connection_limit')::numeric::integer <> l.rolconnlimit
         UNION ALL
-        SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL, true
+        SELECT 71, 'alter', s.role_name, 'setting ' || s.name, s.statement, s.reason, s.oid, NULL, NULL, NULL, true, true
         FROM setting s
         UNION ALL
         SELECT 80, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END, m.role_name, m.group_name,
@@ -232,10 +233,10 @@ BEGIN
                                                   m.is_held)
                     ELSE format('REVOKE ADMIN OPTION FOR %I FROM %I', m.group_name, m.role_name) END,
                (SELECT string_agg(coalesce('in group ' || c, 'given by auth.manage_relationship'), ', ' ORDER BY c) FROM unnest(m.group_codes) AS c),
-               NULL, m.group_oid, NULL, NULL, false
+               NULL, m.group_oid, NULL, NULL, false, m.by_administrator
         FROM missing m
         UNION ALL
-        SELECT 0, 'conflict', p.role_name, NULL, NULL, p.problem, NULL, NULL, NULL, NULL, false
+        SELECT 0, 'conflict', p.role_name, NULL, NULL, p.problem, NULL, NULL, NULL, NULL, false, true
         FROM (
             SELECT l.role_name, l.problem FROM login l
             UNION
@@ -248,6 +249,8 @@ BEGIN
                    WHEN c.action = 'conflict' THEN NULL
                    WHEN c.phase <> 50 AND u.why IS NOT NULL THEN u.why
                    WHEN c.action = 'grant' AND p.role_name IS NOT NULL THEN format('role %I is protected', c.object)
+                   WHEN c.action = 'grant' AND NOT c.by_administrator AND c.administers IN (SELECT g.oid FROM grouprole g WHERE unsecure.is_elevated(g.oid))
+                       THEN format('role %I is elevated since an operator bound it: an administrator has to bind it again', c.object)
                    -- A provider is an operator's to change, and a setting such as search_path reaches far.
                    WHEN c.is_given AND unsecure.is_elevated(c.alters)
                        THEN 'the role is elevated: what a provider gives it is set by an administrator (auth.sync_identity)'

@@ -14,6 +14,10 @@ BEGIN
     FOR v_setting IN SELECT s.setting_name AS name, s.setting_value AS value FROM unsecure.attribute_settings(NEW.role_attributes) AS s LOOP
         IF NOT unsecure.may_set_parameter(v_setting.name) THEN
             v_problems := v_problems || format('setting %s: the owner of Rolewright may not set it', to_json(v_setting.name));
+        ELSIF cardinality(unsecure.setting_elements(v_setting.name, v_setting.value)) > 1
+              AND lower(v_setting.name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+        THEN
+            v_problems := v_problems || format('setting %s: it takes no list', to_json(v_setting.name));
         ELSIF v_problems = '{}' AND v_setting.value <> 'null' THEN
             -- Tried out, and taken back.
             BEGIN

@@ -45,12 +45,16 @@ BEGIN
         IF unsecure.is_elevated(v_group.role_oid) THEN
             PERFORM unsecure.require_administrator(format('give memberships in the elevated role %I', _group_role));
         END IF;
-        INSERT INTO auth.role_membership AS m (database_role_id, group_role_id, inherit_option, set_option, admin_option)
-        VALUES (v_role.database_role_id, v_group.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false))
+        INSERT INTO auth.role_membership AS m (database_role_id, group_role_id, inherit_option, set_option, admin_option, by_administrator)
+        VALUES (v_role.database_role_id, v_group.database_role_id, _inherit, coalesce(_set, true), coalesce(_admin, false), unsecure.is_administrator())
         ON CONFLICT (database_role_id, group_role_id) DO UPDATE
-            SET inherit_option = excluded.inherit_option, set_option = excluded.set_option, admin_option = excluded.admin_option
-            WHERE (m.inherit_option, m.set_option, m.admin_option)
-                  IS DISTINCT FROM (excluded.inherit_option, excluded.set_option, excluded.admin_option);
+            SET inherit_option   = excluded.inherit_option,
+                set_option       = excluded.set_option,
+                admin_option     = excluded.admin_option,
+                by_administrator = excluded.by_administrator OR m.by_administrator
+            WHERE (m.inherit_option, m.set_option, m.admin_option, m.by_administrator)
+                  IS DISTINCT FROM
+                  (excluded.inherit_option, excluded.set_option, excluded.admin_option, excluded.by_administrator OR m.by_administrator);
     ELSE
         SELECT string_agg(g.code, ', ' ORDER BY g.code) INTO v_sources
         FROM unsecure.bound_groups(ARRAY[v_role.user_id]) AS u

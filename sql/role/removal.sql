@@ -65,7 +65,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM unsecure.require_touchable(role_name);
-    PERFORM unsecure.require_touchable(coalesce(actual_name, role_name));
+    PERFORM unsecure.require_touchable(role_name);
     -- It has the other name after a deletion that did not come to its end.
     IF coalesce(actual_name <> unsecure.doomed_role_name(role_oid), true) THEN
         PERFORM unsecure.require_managed_role(role_name, 'login');

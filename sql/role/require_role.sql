@@ -18,7 +18,7 @@ FROM (
     SELECT session_user, 3, 'it is the caller'
     UNION ALL
     SELECT c.name, 4, 'it carries Rolewright''s own grants'
-    FROM (VALUES ('rolewright_app'), ('rolewright_operator'), ('rolewright_auditor')) AS c (name)
+    FROM (VALUES ('rolewright_app'), ('rolewright_operator'), ('rolewright_auditor'), ('rolewright_code_owner')) AS c (name)
     UNION ALL
     SELECT p.role_name, 5, 'it is protected' FROM auth.protected_role p
 ) AS u
@@ -64,13 +64,21 @@ COMMENT ON FUNCTION unsecure.is_elevated(oid) IS
     'or of a predefined role, or of Rolewright''s owner.';
 
 -- An operator looks after people. What would make an operator more than that needs the owner, one of its members, or a superuser.
+CREATE OR REPLACE FUNCTION unsecure.is_administrator()
+RETURNS boolean
+LANGUAGE sql
+STABLE
+RETURN pg_has_role(session_user, unsecure.rolewright_owner(), 'MEMBER');
+
+COMMENT ON FUNCTION unsecure.is_administrator() IS 'Whether the session user is a superuser, Rolewright''s owner, or a member of it.';
+
 CREATE OR REPLACE FUNCTION unsecure.require_administrator(_what text)
 RETURNS void
 LANGUAGE plpgsql
 STABLE
 AS $function$
 BEGIN
-    IF NOT pg_has_role(session_user, unsecure.rolewright_owner(), 'MEMBER') THEN
+    IF NOT unsecure.is_administrator() THEN
         RAISE EXCEPTION 'only an administrator may %', _what
             USING ERRCODE = 'RW513',
                   DETAIL  = format('Session user %I is neither a superuser nor a member of %I, the owner of Rolewright.', session_user,
@@ -94,6 +102,7 @@ SELECT r.oid, r.rolname
 FROM reached d
 JOIN pg_catalog.pg_roles r ON r.oid = d.oid
 WHERE r.rolcanlogin
+  AND coalesce(r.rolvaliduntil > statement_timestamp(), true)
   AND r.oid <> unsecure.rolewright_owner();
 
 -- Roles that can run Rolewright, or everything: after the last one nobody could let anybody in again. Rolewright's owner is not counted:
@@ -104,7 +113,8 @@ LANGUAGE sql
 STABLE
 AS $function$
     SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = _role_oid AND r.rolcanlogin AND r.rolsuper)
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.oid <> _role_oid AND o.rolcanlogin AND o.rolsuper)
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.oid <> _role_oid AND o.rolcanlogin AND o.rolsuper
+                               AND coalesce(o.rolvaliduntil > statement_timestamp(), true))
         OR EXISTS (SELECT FROM unsecure.operator_login l WHERE l.oid = _role_oid)
                AND NOT EXISTS (SELECT FROM unsecure.operator_login o WHERE o.oid <> _role_oid);
 $function$;
@@ -269,6 +279,7 @@ REVOKE ALL ON FUNCTION
     unsecure.rolewright_owner(),
     unsecure.role_refusal(text),
     unsecure.is_elevated(oid),
+    unsecure.is_administrator(),
     unsecure.require_administrator(text),
     unsecure.is_last_administrator(oid),
     unsecure.require_touchable(text),

@@ -364,32 +364,6 @@ func TestARoleThatWasSomebodysIsNotHandedOnUnnoticed(t *testing.T) {
 	}
 }
 
-func TestTheLastOperatorIsNotPutOutByTheWay(t *testing.T) {
-	t.Parallel()
-	for name, sql := range map[string]string{
-		"disabled": `SELECT auth.disable_user(@ann)`,
-		"locked":   `SELECT auth.lock_user(@ann)`,
-		"deleted":  `SELECT auth.delete_user(@ann)`,
-		"feed":     `SELECT auth.sync_provider_identities(@entra, ARRAY['{"provider_user_id": "bob_entra", "groups": ["Others"]}']::jsonb[], _max_disable => 10)`,
-		"group":    `SELECT auth.update_user_identity_on_login(@entra, 'ann_entra', '{}')`,
-		"unbound":  `SELECT auth.unbind_user_role(@ann); SELECT auth.apply_database_roles(_skip_conflicts => true)`,
-		"leaving":  `CALL auth.deprovision_identity('#ann', 'gone')`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorldAlone(t, true)
-			w.dba(t, `GRANT rolewright_operator TO rolewright_owner WITH ADMIN OPTION`)
-			w.exec(t, `SELECT auth.adopt_role('rolewright_operator', 'group'); SELECT auth.bind_group_role(@staff, 'rolewright_operator'); SELECT auth.apply_database_roles()`)
-			for _, s := range splitSQL(sql) { // refused, or done as far as it can be
-				_, _ = w.Exec(t.Context(), w.name(s), w.ids)
-			}
-			if got := w.role(t, w.DB, "#ann"); !strings.HasPrefix(got, "LOGIN ") || !strings.Contains(got, " rolewright_operator") {
-				t.Errorf("the last operator is %s", got)
-			}
-		})
-	}
-}
-
 func TestAProtectedGroupRoleGetsNoMembers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
