@@ -55,13 +55,13 @@ func TestWhoMayCallWhat(t *testing.T) {
 			`INSERT INTO auth.role_membership SELECT`, `DELETE FROM auth.protected_role`, `TRUNCATE auth.database_role`, `SELECT unsecure.apply_roles(NULL, NULL, true)`,
 			`SELECT unsecure.execute_changes(ARRAY[ROW(1, 'alter', 'x', 'x', 'ALTER ROLE postgres NOLOGIN', 'x')]::auth.change[])`, `SELECT unsecure.lock_roles()`, `SELECT FROM unsecure.membership`,
 		} {
-			w.mustFail(t, conn, "42501", sql)
+			_ = w.mustFail(t, conn, "42501", sql)
 		}
 		sql := `SELECT FROM auth.database_role, auth.group_role, auth.role_membership, auth.protected_role`
 		if strings.HasSuffix(role, "r") { // operators and auditors
 			w.execIn(t, conn, sql)
 		} else {
-			w.mustFail(t, conn, "42501", sql)
+			_ = w.mustFail(t, conn, "42501", sql)
 		}
 	}
 }

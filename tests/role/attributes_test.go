@@ -286,7 +286,7 @@ func TestHostileNamesAreNames(t *testing.T) {
 		t.Errorf("other roles changed:\n%s\n%s", others, got)
 	}
 	for _, name := range []string{"", strings.Repeat("x", 64), strings.Repeat("é", 32), "public", "none"} {
-		refused(t, db, "RW504", name, `{}`)
+		_ = refused(t, db, "RW504", name, `{}`)
 	}
 	harness.MustFail(t, db, "RW504", `SELECT auth.sync_identity(NULL, '{}')`)
 }
@@ -399,7 +399,7 @@ func TestBadAttributesAreAllListed(t *testing.T) {
 		`{"password": ""}`, `{"password": 5}`, `{"password": true}`, `{"settings": null}`, `{"database_settings": {"` + db.Name + `": null}}`, `{"valid_until": 5}`,
 		`{"settings": {"work_mem=1": 2}}`, `{"settings": {"` + strings.Repeat("x", 60) + `.yyy": 2}}`,
 	} {
-		refused(t, db, "RW508", "bad_attributes", document)
+		_ = refused(t, db, "RW508", "bad_attributes", document)
 	}
 	harness.MustFail(t, db, "RW508", `SELECT auth.sync_identity('bad_attributes', NULL)`)
 	if harness.One[bool](t, db, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'bad_attributes')`) {
@@ -700,7 +700,7 @@ func TestOperatorsCannotEscalate(t *testing.T) {
 	}
 	// An administrator may, as far as PostgreSQL lets the owner.
 	makeAttributes(t, db, "maker", `{"password": "x", "createrole": false}`)
-	refused(t, db, "RW506", "dora", `{"password": "x"}`)
+	_ = refused(t, db, "RW506", "dora", `{"password": "x"}`)
 	harness.MustFail(t, super, "RW503", `SELECT auth.sync_identity('postgres', '{}')`)
 }
 

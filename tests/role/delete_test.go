@@ -186,7 +186,7 @@ func TestDeleteRefuses(t *testing.T) {
 		{"_reassign_to => 'bob'", "RW503"},
 		{"_reassign_to => 'pg_monitor'", "RW503"},
 	} {
-		o.mustRefuse(t, harness.Owner, "bob", r.arguments, r.sqlstate)
+		_ = o.mustRefuse(t, harness.Owner, "bob", r.arguments, r.sqlstate)
 	}
 	harness.MustFail(t, o.DB, "RW519", `CALL auth.delete_identity('bob', NULL)`)
 	tx, err := o.Pool.Begin(t.Context())
@@ -362,7 +362,7 @@ func TestCodeForAnElevatedSuccessorNeedsAnAdministrator(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, "ann")
 	harness.Exec(t, o.super, `CREATE ROLE mighty CREATEDB; CREATE SCHEMA work AUTHORIZATION ann`)
-	o.mustRefuse(t, "operator", "ann", "_reassign_to => 'mighty', _reassign_code => true", "RW513")
+	_ = o.mustRefuse(t, "operator", "ann", "_reassign_to => 'mighty', _reassign_code => true", "RW513")
 	o.requireActive(t, "ann")
 	o.mustRemove(t, "", "ann", "_reassign_to => 'mighty', _reassign_code => true")
 }
@@ -877,7 +877,7 @@ func TestASuperuserDeletesWhatTheOwnerMayNotAdminister(t *testing.T) {
 	harness.Exec(t, o.super, `CREATE ROLE root2 SUPERUSER LOGIN; CREATE ROLE foreign_one LOGIN REPLICATION BYPASSRLS;
 		CREATE SCHEMA work AUTHORIZATION foreign_one; SELECT auth.adopt_role('root2'), auth.adopt_role('foreign_one')`)
 	if o.server.Major >= 16 {
-		o.mustRefuse(t, "operator", "foreign_one", "_drop_owned => true", "RW514")
+		_ = o.mustRefuse(t, "operator", "foreign_one", "_drop_owned => true", "RW514")
 	}
 	o.mustRefuse(t, "operator", "root2", "", "RW514")
 	if !harness.One[bool](t, o.super, `SELECT bool_and(rolcanlogin) FROM pg_roles WHERE rolname IN ('root2', 'foreign_one')`) {
