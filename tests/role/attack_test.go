@@ -286,7 +286,7 @@ func TestAnOperatorGivesNoElevatedRoleThroughAnOldBinding(t *testing.T) {
 	olga := w.operator(t)
 	w.execIn(t, olga, `SELECT auth.bind_group_role(@helpers, '#plain'); SELECT auth.apply_database_roles(); SELECT auth.sync_identity('#bob', '{"password": "known to Olga"}')`)
 	w.dba(t, `ALTER ROLE #plain CREATEROLE`)
-	w.mustFail(t, olga, "RW513", `SELECT auth.manage_relationship('#bob', '#plain', 'add')`)
+	_ = w.mustFail(t, olga, "RW513", `SELECT auth.manage_relationship('#bob', '#plain', 'add')`)
 	_, _ = olga.Exec(t.Context(), w.name(`SELECT auth.add_group_member(@helpers, @bob)`), w.ids)
 	_, _ = olga.Exec(t.Context(), w.name(`SELECT auth.apply_database_roles(_skip_conflicts => true)`), w.ids)
 	w.expect(t, w.DB, "#bob", "LOGIN #helping") // and not #plain
@@ -359,7 +359,7 @@ func TestARoleThatWasSomebodysIsNotHandedOnUnnoticed(t *testing.T) {
 			w.learn(t)
 			w.exec(t, leave)
 			w.exec(t, `SELECT auth.apply_database_roles()`)
-			w.mustFail(t, w.operator(t), "RW516", `SELECT auth.bind_user_role(@cy, '#ann')`)
+			_ = w.mustFail(t, w.operator(t), "RW516", `SELECT auth.bind_user_role(@cy, '#ann')`)
 		})
 	}
 }
@@ -446,7 +446,7 @@ func TestAnExpiredOperatorIsNoOtherAdministrator(t *testing.T) {
 	t.Parallel()
 	w := newWorldAlone(t, true)
 	w.dba(t, `CREATE ROLE #olga LOGIN VALID UNTIL '2001-01-01' IN ROLE rolewright_operator; GRANT rolewright_operator TO #ann`)
-	w.mustFail(t, w.super, "RW515", `SELECT auth.begin_deprovision('#ann', 'gone')`)
+	_ = w.mustFail(t, w.super, "RW515", `SELECT auth.begin_deprovision('#ann', 'gone')`)
 	w.expect(t, w.DB, "#ann", "LOGIN #readers rolewright_operator")
 }
 
@@ -461,7 +461,7 @@ func TestASuperuserInAnOperatorsRoleLeavesNobodyHalfIn(t *testing.T) {
 	w.exec(t, `SELECT auth.adopt_role('#legacy', NULL, @legacy)`) // which the owner may not alter
 	conn := harness.Connect(t, w.SuperURL)
 	w.execIn(t, conn, `SET ROLE #olga`)
-	w.mustFail(t, conn, "RW506", `CALL auth.deprovision_identity('#legacy', 'gone')`)
+	_ = w.mustFail(t, conn, "RW506", `CALL auth.deprovision_identity('#legacy', 'gone')`)
 	w.same(t, w.DB, `SELECT is_active FROM auth.user_info WHERE user_id = @legacy`, "true")
 }
 
@@ -490,7 +490,7 @@ func TestALeaverWhoIsAnOperatorCannotComeBack(t *testing.T) {
 	session := harness.Connect(t, w.URL(t, w.name("#ann")))
 	w.dba(t, `CALL auth.deprovision_identity('#ann', 'gone', _terminate => false)`)
 	w.expect(t, w.DB, "#ann", "NOLOGIN")
-	w.mustFail(t, session, "42501", `SELECT auth.restore_role('#ann', 'me')`)
+	_ = w.mustFail(t, session, "42501", `SELECT auth.restore_role('#ann', 'me')`)
 
 	// Also while he still is one: between the first commit and the second.
 	w.dba(t, `GRANT rolewright_operator TO #ann`)
@@ -499,7 +499,7 @@ func TestALeaverWhoIsAnOperatorCannotComeBack(t *testing.T) {
 		{"RW503", `SELECT auth.manage_relationship('#ann', '#readers', 'add')`}, {"RW503", `SELECT auth.begin_deprovision('#ann', 'x', _strip_elevated => false, _kind => 'suspend')`},
 		{"RW513", `SELECT auth.release_role('#ann')`}, {"RW513", `SELECT auth.adopt_role('#ann')`}, {"RW503", `SELECT auth.bind_user_role(@bob, '#ann')`},
 	} {
-		w.mustFail(t, session, c.sqlstate, c.sql)
+		_ = w.mustFail(t, session, c.sqlstate, c.sql)
 	}
 	w.execIn(t, session, `SELECT auth.enable_user(@ann); SELECT auth.unbind_user_role(@ann, 'mine'); SELECT auth.apply_database_roles(_skip_conflicts => true)`)
 	w.exec(t, `SELECT auth.apply_database_roles(_skip_conflicts => true)`)
@@ -516,10 +516,10 @@ func TestOthersInALeaversRoleGetNothingOfHisMemberships(t *testing.T) {
 	bob := harness.Connect(t, w.URL(t, w.name("#bob")))
 	w.execIn(t, bob, `SET ROLE #ann; SELECT FROM public.secret`)
 	w.dba(t, `CALL auth.deprovision_identity('#ann', 'gone')`)
-	w.mustFail(t, bob, "42501", `SELECT FROM public.secret`)
+	_ = w.mustFail(t, bob, "42501", `SELECT FROM public.secret`)
 	w.execIn(t, bob, `RESET ROLE; SET ROLE #ann`)
-	w.mustFail(t, bob, "42501", `ALTER ROLE #ann LOGIN`)
-	w.mustFail(t, bob, "42501", `SELECT FROM public.secret`)
+	_ = w.mustFail(t, bob, "42501", `ALTER ROLE #ann LOGIN`)
+	_ = w.mustFail(t, bob, "42501", `SELECT FROM public.secret`)
 }
 
 func TestElevationIsSeenHoweverItIsHeld(t *testing.T) {
@@ -532,11 +532,11 @@ func TestElevationIsSeenHoweverItIsHeld(t *testing.T) {
 	}
 	w.exec(t, `SELECT auth.adopt_role('#outer', 'group')`)
 	olga := w.operator(t)
-	w.mustFail(t, olga, "RW513", `SELECT auth.manage_relationship('#bob', '#outer', 'add')`)
-	w.mustFail(t, olga, "RW513", `SELECT auth.bind_group_role(@staff, '#outer')`)
+	_ = w.mustFail(t, olga, "RW513", `SELECT auth.manage_relationship('#bob', '#outer', 'add')`)
+	_ = w.mustFail(t, olga, "RW513", `SELECT auth.bind_group_role(@staff, '#outer')`)
 	w.dba(t, `GRANT #outer TO #bob`)
-	w.mustFail(t, olga, "RW513", `SELECT auth.sync_identity('#bob', '{"password": "mine now"}')`)
-	w.mustFail(t, olga, "RW513", `SELECT auth.sync_identity('#bob', '{"settings": {"search_path": "evil"}}')`)
+	_ = w.mustFail(t, olga, "RW513", `SELECT auth.sync_identity('#bob', '{"password": "mine now"}')`)
+	_ = w.mustFail(t, olga, "RW513", `SELECT auth.sync_identity('#bob', '{"settings": {"search_path": "evil"}}')`)
 }
 
 func TestProviderTemplatesTakeNobodysName(t *testing.T) {

@@ -711,7 +711,7 @@ func TestTheLastAdministratorKeepsHisLogin(t *testing.T) {
 	makeAttributes(t, db, "olga", `{}`)
 	harness.Exec(t, super, `GRANT rolewright_operator TO olga`)
 	before := everything(t, super)
-	refused(t, db, "RW515", "olga", `{"login": false}`)
+	_ = refused(t, db, "RW515", "olga", `{"login": false}`)
 	if after := everything(t, super); after != before {
 		t.Error("a refusal changed something")
 	}
@@ -719,7 +719,7 @@ func TestTheLastAdministratorKeepsHisLogin(t *testing.T) {
 	makeAttributes(t, db, "oscar", `{}`)
 	harness.Exec(t, super, `GRANT rolewright_operator TO oscar`)
 	makeAttributes(t, db, "olga", `{"login": false}`)
-	refused(t, db, "RW515", "oscar", `{"login": false}`)
+	_ = refused(t, db, "RW515", "oscar", `{"login": false}`)
 }
 
 func TestARoleFollowsItsUserAndItsProvider(t *testing.T) {
@@ -743,9 +743,9 @@ func TestARoleFollowsItsUserAndItsProvider(t *testing.T) {
 	for _, document := range []string{
 		`{"login": false}`, `{"connection_limit": 6}`, `{"connection_limit": -1}`, `{"inherit": false}`, `{"settings": {"WORK_MEM": "9MB"}}`, `{"settings": {"work_mem": null}}`,
 	} {
-		refused(t, db, "RW510", "ann", document)
+		_ = refused(t, db, "RW510", "ann", document)
 	}
-	refused(t, db, "RW510", "bob", `{"login": true}`)
+	_ = refused(t, db, "RW510", "bob", `{"login": true}`)
 	if after := everything(t, super); after != before {
 		t.Errorf("a refusal changed something:\n%s\n%s", before, after)
 	}
@@ -787,7 +787,7 @@ func TestNamesOfTheDeletedAreNotTaken(t *testing.T) {
 	t.Parallel()
 	db := harness.Cluster(t).Database(t)
 	harness.Exec(t, db, `INSERT INTO auth.database_role (role_name, state, reason) VALUES ('tombstone', 'deleted', 'left')`)
-	refused(t, db, "RW516", "tombstone", `{}`)
+	_ = refused(t, db, "RW516", "tombstone", `{}`)
 	harness.MustFail(t, db, "RW019", `SELECT auth.sync_identity('tombstone', '{}', false)`)
 }
 
@@ -802,7 +802,7 @@ func TestADroppedRoleIsMadeAgainAndAStrangerIsNot(t *testing.T) {
 	}
 	makeAttributes(t, db, "dropped", `{"connection_limit": 1}`)
 	harness.Exec(t, db, `DROP ROLE dropped; CREATE ROLE dropped LOGIN`)
-	refused(t, db, "RW019", "dropped", `{"password": "x"}`)
+	_ = refused(t, db, "RW019", "dropped", `{"password": "x"}`)
 }
 
 func TestRightsThatTheOwnerLacksAreNamed(t *testing.T) {

@@ -348,7 +348,7 @@ func TestSerializableCallersArePlainlyRefused(t *testing.T) {
 	} {
 		conn := harness.Connect(t, w.OwnerURL)
 		harness.Exec(t, conn, "BEGIN ISOLATION LEVEL SERIALIZABLE")
-		w.mustFail(t, conn, "RW501", sql)
+		_ = w.mustFail(t, conn, "RW501", sql)
 	}
 	// Who has no role is nobody's concern.
 	w.exec(t, `SELECT auth.create_user('#cy')`)

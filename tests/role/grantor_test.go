@@ -57,7 +57,7 @@ func TestAnExtraOptionThatASuperuserGrantedIsAConflict(t *testing.T) {
 		w.settled(t)
 		return
 	}
-	w.mustFail(t, w.DB, "RW506", `SELECT auth.apply_database_roles()`)
+	_ = w.mustFail(t, w.DB, "RW506", `SELECT auth.apply_database_roles()`)
 	if got := w.plan(t, w.DB); !strings.HasPrefix(got, "conflict #ann #readers: ") || strings.Contains(got, "; ") && strings.Count(got, "#readers:") != 1 {
 		t.Errorf("plan is %s", got)
 	}

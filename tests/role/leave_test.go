@@ -140,15 +140,15 @@ func TestSessionsThatMayStay(t *testing.T) {
 	if got := w.proof(t, "#ann"); !strings.HasPrefix(got, "session pid ") {
 		t.Errorf("the proof is %s", got)
 	}
-	w.mustFail(t, session, "42501", "SET ROLE #readers")
+	_ = w.mustFail(t, session, "42501", "SET ROLE #readers")
 	// The steps, one by one.
 	w.same(t, w.DB, `SELECT auth.end_identity_sessions('#ann')`, "1")
 	if _, err := session.Exec(t.Context(), "SELECT 1"); err == nil {
 		t.Error("it goes on")
 	}
 	w.same(t, w.DB, `SELECT auth.end_identity_sessions('#ann')`, "0")
-	w.mustFail(t, w.DB, "RW511", `SELECT auth.end_identity_sessions('#bob')`)
-	w.mustFail(t, w.DB, "RW511", `SELECT auth.finish_deprovision('#bob')`)
+	_ = w.mustFail(t, w.DB, "RW511", `SELECT auth.end_identity_sessions('#bob')`)
+	_ = w.mustFail(t, w.DB, "RW511", `SELECT auth.finish_deprovision('#bob')`)
 }
 
 func TestDeprovisionFailsWithinATransactionBlockAndChangesNothing(t *testing.T) {
@@ -156,7 +156,7 @@ func TestDeprovisionFailsWithinATransactionBlockAndChangesNothing(t *testing.T) 
 	w := newWorld(t, true)
 	w.unchanged(t, "a refused deprovision", func() {
 		tx := w.begin(t)
-		w.mustFail(t, tx, "2D000", `CALL auth.deprovision_identity('#ann', 'gone')`)
+		_ = w.mustFail(t, tx, "2D000", `CALL auth.deprovision_identity('#ann', 'gone')`)
 		harness.Exec(t, tx, "ROLLBACK")
 		harness.MustFail(t, w.DB, "2D000", w.name(`DO $$ DECLARE r jsonb; BEGIN BEGIN CALL auth.deprovision_identity('#ann', 'gone', _report => r); EXCEPTION WHEN division_by_zero THEN NULL; END; END $$`))
 	})
@@ -180,9 +180,9 @@ func TestElevatedAttributesGoAndComeBackOnlyWhenNamedByAnAdministrator(t *testin
 	w.execIn(t, olga, `CALL auth.deprovision_identity('#ann', 'gone')`)
 	w.same(t, w.DB, attributes, "")
 	w.settled(t)
-	w.mustFail(t, olga, "RW513", `CALL auth.restore_identity('#ann', 'back', '{createdb}')`)
-	w.mustFail(t, w.DB, "RW519", `CALL auth.restore_identity('#ann', 'back', '{login}')`)
-	w.mustFail(t, w.DB, "RW519", `CALL auth.restore_identity('#ann', 'back', '{createdb,NULL}')`)
+	_ = w.mustFail(t, olga, "RW513", `CALL auth.restore_identity('#ann', 'back', '{createdb}')`)
+	_ = w.mustFail(t, w.DB, "RW519", `CALL auth.restore_identity('#ann', 'back', '{login}')`)
+	_ = w.mustFail(t, w.DB, "RW519", `CALL auth.restore_identity('#ann', 'back', '{createdb,NULL}')`)
 	w.expect(t, w.DB, "#ann", "NOLOGIN")
 	w.execIn(t, olga, `CALL auth.restore_identity('#ann', 'back')`)
 	w.same(t, w.DB, attributes, "")
@@ -197,7 +197,7 @@ func TestASuperusersLeave(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	w.dba(t, `ALTER ROLE #ann SUPERUSER REPLICATION BYPASSRLS; CREATE ROLE #club`)
-	w.unchanged(t, "refused", func() { w.mustFail(t, w.DB, "RW506", `CALL auth.deprovision_identity('#ann', 'gone')`) })
+	_ = w.unchanged(t, "refused", func() { w.mustFail(t, w.DB, "RW506", `CALL auth.deprovision_identity('#ann', 'gone')`) })
 	session := harness.Connect(t, w.URL(t, w.name("#ann")))
 	w.dba(t, `CALL auth.deprovision_identity('#ann', 'gone')`)
 	if _, err := session.Exec(t.Context(), "SELECT 1"); err == nil {
@@ -276,7 +276,7 @@ func TestRolesWithoutAUserAndUsersWithoutARole(t *testing.T) {
 	w.expect(t, w.DB, "#job", "NOLOGIN")
 	w.settled(t)
 	w.unchanged(t, "deprovision", func() { w.exec(t, `CALL auth.deprovision_identity('#job', 'retired')`) })
-	w.mustFail(t, w.DB, "RW511", `SELECT auth.manage_relationship('#job', '#readers', 'add')`)
+	_ = w.mustFail(t, w.DB, "RW511", `SELECT auth.manage_relationship('#job', '#readers', 'add')`)
 	w.exec(t, `CALL auth.restore_identity('#job', 'needed')`)
 	w.expect(t, w.DB, "#job", "LOGIN #writers")
 	w.settled(t)
@@ -340,7 +340,7 @@ func TestWhoCannotBePutOut(t *testing.T) {
 	w.dba(t, `CREATE ROLE #desk; GRANT rolewright_operator TO #desk; GRANT #desk TO #ann`)
 	w.exec(t, `SELECT auth.release_role('#olga')`)
 	w.dba(t, `ALTER ROLE #olga NOLOGIN`)
-	w.mustFail(t, w.DB, "RW515", `CALL auth.deprovision_identity('#ann', 'gone')`)
+	_ = w.mustFail(t, w.DB, "RW515", `CALL auth.deprovision_identity('#ann', 'gone')`)
 	w.expect(t, w.DB, "#ann", "LOGIN #desk #readers")
 	w.dba(t, `ALTER ROLE #olga LOGIN; CALL auth.deprovision_identity('#ann', 'gone')`)
 	w.expect(t, w.DB, "#ann", "NOLOGIN")
@@ -412,8 +412,8 @@ func TestARoleThatWasRenamedBehindOurBackIsNotPutOutSilently(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	w.dba(t, `ALTER ROLE #ann RENAME TO #anna`)
-	w.unchanged(t, "refused", func() { w.mustFail(t, w.DB, "RW506", `CALL auth.deprovision_identity('#ann', 'gone')`) })
-	w.mustFail(t, w.super, "RW517", `CALL auth.deprovision_identity('#ann', 'gone')`)
+	_ = w.unchanged(t, "refused", func() { w.mustFail(t, w.DB, "RW506", `CALL auth.deprovision_identity('#ann', 'gone')`) })
+	_ = w.mustFail(t, w.super, "RW517", `CALL auth.deprovision_identity('#ann', 'gone')`)
 	w.dba(t, `ALTER ROLE #anna RENAME TO #ann; CALL auth.deprovision_identity('#ann', 'gone')`)
 	w.expect(t, w.DB, "#ann", "NOLOGIN")
 	w.settled(t)

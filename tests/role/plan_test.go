@@ -288,7 +288,7 @@ func TestNamesThatAProviderCannotGive(t *testing.T) {
 			if len(*warnings) != 1 {
 				t.Errorf("warnings of the login: %q", *warnings)
 			}
-			w.mustFail(t, w.DB, "RW506", `SELECT auth.apply_database_roles()`)
+			_ = w.mustFail(t, w.DB, "RW506", `SELECT auth.apply_database_roles()`)
 			w.exec(t, `SELECT auth.apply_database_roles(_skip_conflicts => true)`)
 		})
 	}
