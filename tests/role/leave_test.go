@@ -197,7 +197,7 @@ func TestASuperusersLeave(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	w.dba(t, `ALTER ROLE #ann SUPERUSER REPLICATION BYPASSRLS; CREATE ROLE #club`)
-	_ = w.unchanged(t, "refused", func() { w.mustFail(t, w.DB, "RW506", `CALL auth.deprovision_identity('#ann', 'gone')`) })
+	w.unchanged(t, "refused", func() { _ = w.mustFail(t, w.DB, "RW506", `CALL auth.deprovision_identity('#ann', 'gone')`) })
 	session := harness.Connect(t, w.URL(t, w.name("#ann")))
 	w.dba(t, `CALL auth.deprovision_identity('#ann', 'gone')`)
 	if _, err := session.Exec(t.Context(), "SELECT 1"); err == nil {
@@ -412,7 +412,7 @@ func TestARoleThatWasRenamedBehindOurBackIsNotPutOutSilently(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	w.dba(t, `ALTER ROLE #ann RENAME TO #anna`)
-	_ = w.unchanged(t, "refused", func() { w.mustFail(t, w.DB, "RW506", `CALL auth.deprovision_identity('#ann', 'gone')`) })
+	w.unchanged(t, "refused", func() { _ = w.mustFail(t, w.DB, "RW506", `CALL auth.deprovision_identity('#ann', 'gone')`) })
 	_ = w.mustFail(t, w.super, "RW517", `CALL auth.deprovision_identity('#ann', 'gone')`)
 	w.dba(t, `ALTER ROLE #anna RENAME TO #ann; CALL auth.deprovision_identity('#ann', 'gone')`)
 	w.expect(t, w.DB, "#ann", "NOLOGIN")
