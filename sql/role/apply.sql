@@ -179,7 +179,7 @@ BEGIN
             USING ERRCODE = 'RW506',
                   DETAIL  = (SELECT string_agg(format('%s: %s%s.', quote_ident(c.role_name), c.reason, '; as a superuser: ' || c.statement), E'\n'
                                                ORDER BY c.ordinal)
-                             FROM unnest(_plan) AS c WHERE c.action = 'conflict' AND c.ordinal <= 100),
+                             FROM (SELECT * FROM unnest(_plan) AS p WHERE p.action = 'conflict' ORDER BY p.ordinal LIMIT 100) AS c),
                   HINT    = 'Nothing was changed. Resolve what the DETAIL says, or pass _skip_conflicts => true to do the rest.';
     END IF;
 END;

@@ -140,7 +140,7 @@ func (w *world) role(t testing.TB, q harness.Querier, role string) string {
 		SELECT coalesce((
 			SELECT concat_ws(' ', CASE WHEN r.rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END, (
 				SELECT string_agg(m.rolname || CASE WHEN m.admin THEN '(admin)' ELSE '' END || CASE WHEN m.inherit THEN '' ELSE '(noinherit)' END
-				                  || CASE WHEN m.set THEN '' ELSE '(noset)' END, ' ' ORDER BY m.rolname)
+				                  || CASE WHEN m.set THEN '' ELSE '(noset)' END, ' ' ORDER BY NOT starts_with(m.rolname, $2), m.rolname)
 				FROM (
 					SELECT h.rolname, bool_or(a.admin_option) AS admin,
 					       bool_or(coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true)) AS inherit,
@@ -148,7 +148,7 @@ func (w *world) role(t testing.TB, q harness.Querier, role string) string {
 					FROM pg_auth_members a JOIN pg_roles h ON h.oid = a.roleid
 					WHERE a.member = r.oid
 					GROUP BY 1) AS m))
-			FROM pg_roles r WHERE r.rolname = $1), 'missing')`, w.name(role)))
+			FROM pg_roles r WHERE r.rolname = $1), 'missing')`, w.name(role), w.prefix))
 }
 
 func (w *world) expect(t testing.TB, q harness.Querier, role, want string) {
