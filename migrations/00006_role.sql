@@ -142,13 +142,15 @@ BEGIN
         PERFORM set_config('createrole_self_grant', '', true);
     END IF;
 
-    -- GRANT does not wait for somebody's open DROP ROLE of the member (or, on 15, of the group), and would leave the membership of nobody. A privilege does wait, fails when
-    -- the role is gone, and else keeps it there until we are done: so all of them get one on a function that is dropped at once.
+    -- GRANT does not wait for somebody's open DROP ROLE of the member (or, on 15, of the group), and would leave the membership of nobody. A
+    -- privilege does wait, fails when the role is gone, and else keeps it there until we are done: so all of them get one on a function that is
+    -- dropped at once. Each is a place in the server's table of locks, which many thousands would fill; of so many it is looked whether
+    -- somebody is just dropping one.
     v_members := ARRAY(
         SELECT g.name FROM unnest(_changes) AS c CROSS JOIN LATERAL (VALUES (c.role_name), (c.object)) AS g (name) WHERE c.action = 'grant'
         EXCEPT
         SELECT n.role_name FROM unnest(_changes) AS n WHERE n.action = 'create');
-    IF v_members <> '{}' THEN
+    IF cardinality(v_members) BETWEEN 1 AND 1000 THEN
         CREATE FUNCTION unsecure.held() RETURNS void LANGUAGE sql AS '';
         EXECUTE 'GRANT EXECUTE ON FUNCTION unsecure.held() TO ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(v_members) AS m);
         DROP FUNCTION unsecure.held();
@@ -161,6 +163,17 @@ BEGIN
     END LOOP;
     IF v_grants <> '' THEN
         PERFORM set_config('createrole_self_grant', v_grants, true);
+    END IF;
+
+    IF cardinality(v_members) > 1000 AND EXISTS (
+        SELECT
+        FROM pg_locks l
+        JOIN pg_roles r ON r.oid = l.objid
+        WHERE l.locktype = 'object' AND l.classid = 'pg_authid'::regclass AND l.mode = 'AccessExclusiveLock'
+          AND l.pid IS DISTINCT FROM pg_backend_pid() AND r.rolname = ANY (v_members))
+    THEN
+        RAISE EXCEPTION 'somebody is dropping a role that is given a membership'
+            USING ERRCODE = 'serialization_failure', HINT = 'Try again. Nothing was changed.';
     END IF;
 
     -- What PostgreSQL may answer with a mere warning.
@@ -836,7 +849,41 @@ RETURN 'rolewright_deleted_' || _role_oid;
 
 COMMENT ON FUNCTION unsecure.doomed_role_name(oid) IS 'The name of a role that is being deleted.';
 
+-- Found by its oid, and found by its name, it has to be one role.
+CREATE OR REPLACE FUNCTION unsecure.role_mismatch(
+    _role_name   text,
+    _role_oid    oid,
+    _actual_name text,
+    _named_oid   oid
+)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT CASE
+        WHEN _role_oid IS NULL AND _named_oid IS NOT NULL
+            THEN 'a role of this name exists and is not managed; auth.adopt_role takes it under management'
+        WHEN _actual_name IS NULL AND _named_oid IS NOT NULL
+            THEN 'somebody dropped the role and made another one of this name; auth.adopt_role takes it under management'
+        WHEN _actual_name <> _role_name AND _actual_name <> unsecure.doomed_role_name(_role_oid)
+            THEN 'somebody renamed the role to ' || quote_ident(_actual_name)
+    END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.role_mismatch(text, oid, text, oid) IS
+    'Why a role of the registry (name and oid) is not the one in the catalog: _actual_name is what the oid is called now, _named_oid what has '
+    'the name; NULL: it is, or there is none.';
+
 -- Lists of names are quoted one by one, as pg_dump does it (GUC_LIST_QUOTE).
+CREATE OR REPLACE FUNCTION unsecure.is_list_setting(_name text)
+RETURNS boolean
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+RETURN lower(_name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries');
+
+COMMENT ON FUNCTION unsecure.is_list_setting(text) IS 'Whether the value of a setting is a list of names.';
+
 CREATE OR REPLACE FUNCTION unsecure.setting_elements(
     _name  text,
     _value jsonb
@@ -847,8 +894,7 @@ IMMUTABLE
 AS $function$
     SELECT CASE
         WHEN jsonb_typeof(_value) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(_value))
-        WHEN lower(_name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
-             OR btrim(_value #>> '{}') = '' THEN ARRAY[_value #>> '{}']
+        WHEN NOT unsecure.is_list_setting(_name) OR btrim(_value #>> '{}') = '' THEN ARRAY[_value #>> '{}']
         ELSE ARRAY(SELECT CASE WHEN e.part[1] LIKE '"%' THEN replace(substr(e.part[1], 2, length(e.part[1]) - 2), '""', '"') ELSE btrim(e.part[1]) END
                    FROM regexp_matches(_value #>> '{}', '("(?:[^"]|"")*"|[^,"\s][^,"]*)', 'g') AS e (part))
     END;
@@ -865,7 +911,7 @@ LANGUAGE sql
 IMMUTABLE
 AS $function$
     SELECT CASE WHEN _value = 'null' THEN NULL
-                WHEN lower(_name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+                WHEN unsecure.is_list_setting(_name)
                     THEN (SELECT string_agg(quote_ident(e), ', ' ORDER BY n)
                           FROM unnest(unsecure.setting_elements(_name, _value)) WITH ORDINALITY AS t (e, n))
                 ELSE array_to_string(unsecure.setting_elements(_name, _value), ', ') END;
@@ -896,6 +942,8 @@ COMMENT ON FUNCTION unsecure.setting_statement(text, text, text, jsonb) IS
 REVOKE ALL ON FUNCTION
     unsecure.grant_statement(text, text, boolean, boolean, boolean, boolean, boolean),
     unsecure.doomed_role_name(oid),
+    unsecure.role_mismatch(text, oid, text, oid),
+    unsecure.is_list_setting(text),
     unsecure.setting_elements(text, jsonb),
     unsecure.setting_value(text, jsonb),
     unsecure.setting_statement(text, text, text, jsonb)
@@ -1164,6 +1212,7 @@ DECLARE
     v_all       boolean := _user_ids IS NULL AND _role_names IS NULL;
     v_is_16     boolean := current_setting('server_version_num')::integer >= 160000;
     v_owner     pg_roles;
+    v_grantor   oid; -- with whose name the owner grants
     v_concerned record := unsecure.concerned_roles(_user_ids, _role_names);
     v_users     uuid[];
 BEGIN
@@ -1176,6 +1225,7 @@ BEGIN
         PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
     END IF;
     SELECT * INTO v_owner FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner();
+    v_grantor := CASE WHEN v_owner.rolsuper THEN 10 ELSE v_owner.oid END;
     v_users := ARRAY(SELECT r.user_id FROM auth.database_role r WHERE r.database_role_id = ANY (v_concerned.role_ids) AND r.state = 'active')
                || v_concerned.new_users;
 
@@ -1185,13 +1235,7 @@ BEGIN
                coalesce(NOT l.can_login, false) AS is_out,
                a.oid, a.rolcanlogin, a.rolsuper, a.rolcreatedb, a.rolcreaterole, a.rolreplication, a.rolbypassrls, a.rolconnlimit,
                coalesce(a.rolinherit, (l.attributes ->> 'inherit')::boolean, true) AS rolinherit,
-               coalesce(l.problem, CASE
-                   WHEN l.role_oid IS NULL AND n.oid IS NOT NULL
-                       THEN 'a role of this name exists and is not managed; auth.adopt_role takes it under management'
-                   WHEN a.oid IS NULL AND n.oid IS NOT NULL
-                       THEN 'somebody dropped the role and made another one of this name; auth.adopt_role takes it under management'
-                   WHEN a.rolname <> l.role_name AND a.rolname <> unsecure.doomed_role_name(a.oid)
-                       THEN format('somebody renamed the role to %I', a.rolname)
+               coalesce(l.problem, unsecure.role_mismatch(l.role_name, l.role_oid, a.rolname, n.oid), CASE
                    WHEN a.oid IS NULL AND l.role_oid IS NOT NULL AND l.can_login IS NULL
                        THEN 'somebody dropped the role; auth.sync_identity makes it anew, auth.release_role forgets it'
                END) AS problem
@@ -1200,13 +1244,7 @@ BEGIN
         LEFT JOIN pg_roles n ON n.rolname = l.role_name
     ), grouprole AS MATERIALIZED (
         SELECT g.database_role_id, g.role_name, a.oid, a.rolsuper,
-               CASE
-                   WHEN g.role_oid IS NULL AND n.oid IS NOT NULL
-                       THEN 'a role of this name exists and is not managed; auth.adopt_role takes it under management'
-                   WHEN a.oid IS NULL AND n.oid IS NOT NULL
-                       THEN 'somebody dropped the role and made another one of this name; auth.adopt_role takes it under management'
-                   WHEN a.rolname <> g.role_name THEN format('somebody renamed the role to %I', a.rolname)
-               END AS problem
+               unsecure.role_mismatch(g.role_name, g.role_oid, a.rolname, n.oid) AS problem
         FROM auth.database_role g
         LEFT JOIN pg_roles a ON a.oid = g.role_oid
         LEFT JOIN pg_roles n ON n.rolname = g.role_name
@@ -1235,8 +1273,7 @@ BEGIN
     ), held AS MATERIALIZED (
         SELECT l.role_name, l.is_out, l.reason, l.state, h.rolname AS group_name, h.rolsuper, m.roleid, m.member, m.grantor,
                m.admin_option, m.inherit_option, m.set_option, g.oid IS NOT NULL AS is_managed,
-               -- With whose name the owner grants.
-               m.grantor = CASE WHEN v_owner.rolsuper THEN 10 ELSE v_owner.oid END AS is_ours
+               m.grantor = v_grantor AS is_ours
         FROM login l
         JOIN unsecure.membership m ON m.member = l.oid
         JOIN pg_roles h ON h.oid = m.roleid
@@ -1343,7 +1380,7 @@ BEGIN
           AND NOT EXISTS (SELECT FROM login o
                           WHERE o.oid = x.member AND (o.is_out OR EXISTS (SELECT FROM grouprole k WHERE k.oid = x.roleid)))
           AND NOT EXISTS (SELECT FROM pg_auth_members m
-                          WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_owner.rolsuper THEN 10 ELSE v_owner.oid END)
+                          WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = v_grantor)
         UNION ALL
         SELECT 60, 'revoke', s.role_name, s.group_name,
                format('REVOKE %I FROM %I', s.group_name, s.role_name)
@@ -1720,7 +1757,7 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.apply_and_warn(uuid[]) IS 'Lets the roles of these users (NULL: all) follow; conflicts are warnings.';
+COMMENT ON FUNCTION unsecure.apply_and_warn(uuid[]) IS 'Lets the roles of these users follow; conflicts are warnings.';
 
 -- After a change of these users, whose rows the caller has locked.
 CREATE OR REPLACE FUNCTION unsecure.follow_users(_user_ids uuid[])
@@ -2283,7 +2320,7 @@ DECLARE
     v_kind    text;
     v_old     auth.database_role;
 BEGIN
-    PERFORM unsecure.require_administrator(format('adopt role %I', _role_name));
+    PERFORM unsecure.require_administrator(concat('adopt role ', quote_ident(_role_name)));
     IF _user_id IS NOT NULL THEN
         PERFORM unsecure.require_user(_user_id);
     END IF;
@@ -2365,7 +2402,7 @@ AS $function$
 DECLARE
     v_id uuid;
 BEGIN
-    PERFORM unsecure.require_administrator(format('release role %I', _role_name));
+    PERFORM unsecure.require_administrator(concat('release role ', quote_ident(_role_name)));
     PERFORM unsecure.lock_roles();
     SELECT r.database_role_id INTO v_id FROM auth.database_role r WHERE r.role_name = _role_name AND r.state <> 'deleted';
     IF NOT FOUND THEN
@@ -2392,7 +2429,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    PERFORM unsecure.require_administrator(format('protect role %I', _role_name));
+    PERFORM unsecure.require_administrator(concat('protect role ', quote_ident(_role_name)));
     INSERT INTO auth.protected_role (role_name) VALUES (_role_name) ON CONFLICT DO NOTHING;
     RETURN FOUND;
 END;
@@ -2413,7 +2450,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    PERFORM unsecure.require_administrator(format('take the protection off role %I', _role_name));
+    PERFORM unsecure.require_administrator(concat('take the protection off role ', quote_ident(_role_name)));
     DELETE FROM auth.protected_role WHERE role_name = _role_name;
     RETURN FOUND;
 END;
@@ -3116,10 +3153,6 @@ BEGIN
 
     IF v_role.database_role_id IS NULL THEN
         INSERT INTO auth.database_role (role_name) VALUES (_role_name);
-    ELSIF EXISTS (SELECT FROM unnest(v_plan) AS c WHERE c.object = 'login') AND NOT (_attributes ->> 'login')::boolean THEN
-        UPDATE auth.database_role
-        SET recorded = unsecure.describe_role(role_oid), updated_at = now()
-        WHERE database_role_id = v_role.database_role_id;
     END IF;
     PERFORM unsecure.execute_changes(v_plan, _verifier);
     UPDATE auth.database_role r
@@ -3251,7 +3284,7 @@ BEGIN
         IF NOT unsecure.may_set_parameter(v_setting.name) THEN
             v_problems := v_problems || format('setting %s: the owner of Rolewright may not set it', to_json(v_setting.name));
         ELSIF cardinality(unsecure.setting_elements(v_setting.name, v_setting.value)) > 1
-              AND lower(v_setting.name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+              AND NOT unsecure.is_list_setting(v_setting.name)
         THEN
             v_problems := v_problems || format('setting %s: it takes no list', to_json(v_setting.name));
         ELSIF v_problems = '{}' AND v_setting.value <> 'null' THEN
@@ -3261,7 +3294,8 @@ BEGIN
                 RAISE EXCEPTION USING ERRCODE = 'RW599';
             EXCEPTION
                 WHEN SQLSTATE 'RW599' THEN NULL;
-                WHEN OTHERS THEN
+                -- Classes: whatever PostgreSQL refuses a value for.
+                WHEN data_exception OR syntax_error_or_access_rule_violation OR object_not_in_prerequisite_state OR invalid_transaction_state THEN
                     v_problems := v_problems || format('setting %s: %s', to_json(v_setting.name), SQLERRM);
             END;
         END IF;
@@ -3535,14 +3569,16 @@ DECLARE
     v_oid    oid;
     v_seen   integer;
 BEGIN
+    -- Also of whom a feed, or disabling the user, has put out.
     SELECT r.role_oid INTO v_oid
     FROM auth.database_role r
-    WHERE r.database_role_id = v_person.database_role_id AND r.state <> 'active';
+    WHERE r.database_role_id = v_person.database_role_id
+      AND (r.state <> 'active' OR NOT EXISTS (SELECT FROM pg_roles a WHERE a.oid = r.role_oid AND a.rolcanlogin));
     IF NOT FOUND THEN
         IF v_person.database_role_id IS NULL THEN
             RETURN 0;
         END IF;
-        RAISE EXCEPTION 'role % is active', quote_ident(v_person.role_name)
+        RAISE EXCEPTION 'role % can log in', quote_ident(v_person.role_name)
             USING ERRCODE = 'RW511', HINT = 'auth.begin_deprovision comes first: ended sessions would come back.';
     END IF;
     SELECT count(*) INTO v_seen FROM pg_stat_activity a WHERE a.usesysid = v_oid;
@@ -3569,7 +3605,7 @@ $function$;
 
 COMMENT ON FUNCTION auth.end_identity_sessions(text) IS
     'The third step of auth.deprovision_identity: ends the sessions of the person''s role, in all databases, and returns how many there '
-    'were. Call it until it returns 0 twice. RW511: the role is active.';
+    'were. Call it until it returns 0 twice. Also for whom a feed put out: an open session outlives that. RW511: the role can log in.';
 
 REVOKE ALL ON FUNCTION
     auth.begin_deprovision(text, text, boolean, text, boolean),
@@ -5374,6 +5410,7 @@ AS $function$
                    WHEN c.group_oid IS NULL THEN 'that role is gone'
                    WHEN c.is_managed THEN 'nothing gives this membership any more'
                    WHEN unsecure.is_elevated(c.group_oid) THEN 'it would elevate the role'
+                   WHEN pg_has_role(c.group_oid, c.role_oid, 'MEMBER') THEN 'that role is a member of this one now'
                    WHEN unsecure.role_refusal(c.group_name) IS NOT NULL THEN unsecure.role_refusal(c.group_name)
                END AS cut,
                CASE
@@ -5461,10 +5498,11 @@ BEGIN
         RAISE EXCEPTION 'there is no such elevated attribute'
             USING ERRCODE = 'RW519', DETAIL = format('_elevated is %s.', _elevated),
                   HINT    = 'superuser, createdb, createrole, replication, bypassrls. Nothing was changed.';
-    ELSIF cardinality(_elevated) > 0 THEN
-        PERFORM unsecure.require_administrator(format('restore elevated attributes of %I', _username));
     END IF;
     v_person := unsecure.lock_named_person(_username);
+    IF cardinality(_elevated) > 0 THEN
+        PERFORM unsecure.require_administrator(format('restore elevated attributes of %I', _username));
+    END IF;
 
     IF v_person.database_role_id IS NULL THEN
         PERFORM auth.enable_user(v_person.user_id);
@@ -5659,6 +5697,8 @@ DROP FUNCTION unsecure.bound_groups;
 DROP FUNCTION unsecure.setting_statement;
 DROP FUNCTION unsecure.setting_value;
 DROP FUNCTION unsecure.setting_elements;
+DROP FUNCTION unsecure.is_list_setting;
+DROP FUNCTION unsecure.role_mismatch;
 DROP FUNCTION unsecure.doomed_role_name;
 DROP FUNCTION unsecure.grant_statement;
 DROP FUNCTION unsecure.lock_named_person;

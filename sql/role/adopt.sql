@@ -19,7 +19,7 @@ DECLARE
     v_kind    text;
     v_old     auth.database_role;
 BEGIN
-    PERFORM unsecure.require_administrator(format('adopt role %I', _role_name));
+    PERFORM unsecure.require_administrator(concat('adopt role ', quote_ident(_role_name)));
     IF _user_id IS NOT NULL THEN
         PERFORM unsecure.require_user(_user_id);
     END IF;
@@ -101,7 +101,7 @@ AS $function$
 DECLARE
     v_id uuid;
 BEGIN
-    PERFORM unsecure.require_administrator(format('release role %I', _role_name));
+    PERFORM unsecure.require_administrator(concat('release role ', quote_ident(_role_name)));
     PERFORM unsecure.lock_roles();
     SELECT r.database_role_id INTO v_id FROM auth.database_role r WHERE r.role_name = _role_name AND r.state <> 'deleted';
     IF NOT FOUND THEN
@@ -128,7 +128,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    PERFORM unsecure.require_administrator(format('protect role %I', _role_name));
+    PERFORM unsecure.require_administrator(concat('protect role ', quote_ident(_role_name)));
     INSERT INTO auth.protected_role (role_name) VALUES (_role_name) ON CONFLICT DO NOTHING;
     RETURN FOUND;
 END;
@@ -149,7 +149,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    PERFORM unsecure.require_administrator(format('take the protection off role %I', _role_name));
+    PERFORM unsecure.require_administrator(concat('take the protection off role ', quote_ident(_role_name)));
     DELETE FROM auth.protected_role WHERE role_name = _role_name;
     RETURN FOUND;
 END;

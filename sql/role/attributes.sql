@@ -425,10 +425,6 @@ BEGIN
 
     IF v_role.database_role_id IS NULL THEN
         INSERT INTO auth.database_role (role_name) VALUES (_role_name);
-    ELSIF EXISTS (SELECT FROM unnest(v_plan) AS c WHERE c.object = 'login') AND NOT (_attributes ->> 'login')::boolean THEN
-        UPDATE auth.database_role
-        SET recorded = unsecure.describe_role(role_oid), updated_at = now()
-        WHERE database_role_id = v_role.database_role_id;
     END IF;
     PERFORM unsecure.execute_changes(v_plan, _verifier);
     UPDATE auth.database_role r

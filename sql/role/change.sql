@@ -136,13 +136,15 @@ BEGIN
         PERFORM set_config('createrole_self_grant', '', true);
     END IF;
 
-    -- GRANT does not wait for somebody's open DROP ROLE of the member (or, on 15, of the group), and would leave the membership of nobody. A privilege does wait, fails when
-    -- the role is gone, and else keeps it there until we are done: so all of them get one on a function that is dropped at once.
+    -- GRANT does not wait for somebody's open DROP ROLE of the member (or, on 15, of the group), and would leave the membership of nobody. A
+    -- privilege does wait, fails when the role is gone, and else keeps it there until we are done: so all of them get one on a function that is
+    -- dropped at once. Each is a place in the server's table of locks, which many thousands would fill; of so many it is looked whether
+    -- somebody is just dropping one.
     v_members := ARRAY(
         SELECT g.name FROM unnest(_changes) AS c CROSS JOIN LATERAL (VALUES (c.role_name), (c.object)) AS g (name) WHERE c.action = 'grant'
         EXCEPT
         SELECT n.role_name FROM unnest(_changes) AS n WHERE n.action = 'create');
-    IF v_members <> '{}' THEN
+    IF cardinality(v_members) BETWEEN 1 AND 1000 THEN
         CREATE FUNCTION unsecure.held() RETURNS void LANGUAGE sql AS '';
         EXECUTE 'GRANT EXECUTE ON FUNCTION unsecure.held() TO ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(v_members) AS m);
         DROP FUNCTION unsecure.held();
@@ -155,6 +157,17 @@ BEGIN
     END LOOP;
     IF v_grants <> '' THEN
         PERFORM set_config('createrole_self_grant', v_grants, true);
+    END IF;
+
+    IF cardinality(v_members) > 1000 AND EXISTS (
+        SELECT
+        FROM pg_locks l
+        JOIN pg_roles r ON r.oid = l.objid
+        WHERE l.locktype = 'object' AND l.classid = 'pg_authid'::regclass AND l.mode = 'AccessExclusiveLock'
+          AND l.pid IS DISTINCT FROM pg_backend_pid() AND r.rolname = ANY (v_members))
+    THEN
+        RAISE EXCEPTION 'somebody is dropping a role that is given a membership'
+            USING ERRCODE = 'serialization_failure', HINT = 'Try again. Nothing was changed.';
     END IF;
 
     -- What PostgreSQL may answer with a mere warning.

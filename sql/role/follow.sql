@@ -23,7 +23,7 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.apply_and_warn(uuid[]) IS 'Lets the roles of these users (NULL: all) follow; conflicts are warnings.';
+COMMENT ON FUNCTION unsecure.apply_and_warn(uuid[]) IS 'Lets the roles of these users follow; conflicts are warnings.';
 
 -- After a change of these users, whose rows the caller has locked.
 CREATE OR REPLACE FUNCTION unsecure.follow_users(_user_ids uuid[])

@@ -145,14 +145,16 @@ DECLARE
     v_oid    oid;
     v_seen   integer;
 BEGIN
+    -- Also of whom a feed, or disabling the user, has put out.
     SELECT r.role_oid INTO v_oid
     FROM auth.database_role r
-    WHERE r.database_role_id = v_person.database_role_id AND r.state <> 'active';
+    WHERE r.database_role_id = v_person.database_role_id
+      AND (r.state <> 'active' OR NOT EXISTS (SELECT FROM pg_roles a WHERE a.oid = r.role_oid AND a.rolcanlogin));
     IF NOT FOUND THEN
         IF v_person.database_role_id IS NULL THEN
             RETURN 0;
         END IF;
-        RAISE EXCEPTION 'role % is active', quote_ident(v_person.role_name)
+        RAISE EXCEPTION 'role % can log in', quote_ident(v_person.role_name)
             USING ERRCODE = 'RW511', HINT = 'auth.begin_deprovision comes first: ended sessions would come back.';
     END IF;
     SELECT count(*) INTO v_seen FROM pg_stat_activity a WHERE a.usesysid = v_oid;
@@ -179,7 +181,7 @@ $function$;
 
 COMMENT ON FUNCTION auth.end_identity_sessions(text) IS
     'The third step of auth.deprovision_identity: ends the sessions of the person''s role, in all databases, and returns how many there '
-    'were. Call it until it returns 0 twice. RW511: the role is active.';
+    'were. Call it until it returns 0 twice. Also for whom a feed put out: an open session outlives that. RW511: the role can log in.';
 
 REVOKE ALL ON FUNCTION
     auth.begin_deprovision(text, text, boolean, text, boolean),

@@ -20,6 +20,7 @@ DECLARE
     v_all       boolean := _user_ids IS NULL AND _role_names IS NULL;
     v_is_16     boolean := current_setting('server_version_num')::integer >= 160000;
     v_owner     pg_roles;
+    v_grantor   oid; -- with whose name the owner grants
     v_concerned record := unsecure.concerned_roles(_user_ids, _role_names);
     v_users     uuid[];
 BEGIN
@@ -32,6 +33,7 @@ BEGIN
         PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
     END IF;
     SELECT * INTO v_owner FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner();
+    v_grantor := CASE WHEN v_owner.rolsuper THEN 10 ELSE v_owner.oid END;
     v_users := ARRAY(SELECT r.user_id FROM auth.database_role r WHERE r.database_role_id = ANY (v_concerned.role_ids) AND r.state = 'active')
                || v_concerned.new_users;
 
@@ -41,13 +43,7 @@ BEGIN
                coalesce(NOT l.can_login, false) AS is_out,
                a.oid, a.rolcanlogin, a.rolsuper, a.rolcreatedb, a.rolcreaterole, a.rolreplication, a.rolbypassrls, a.rolconnlimit,
                coalesce(a.rolinherit, (l.attributes ->> 'inherit')::boolean, true) AS rolinherit,
-               coalesce(l.problem, CASE
-                   WHEN l.role_oid IS NULL AND n.oid IS NOT NULL
-                       THEN 'a role of this name exists and is not managed; auth.adopt_role takes it under management'
-                   WHEN a.oid IS NULL AND n.oid IS NOT NULL
-                       THEN 'somebody dropped the role and made another one of this name; auth.adopt_role takes it under management'
-                   WHEN a.rolname <> l.role_name AND a.rolname <> unsecure.doomed_role_name(a.oid)
-                       THEN format('somebody renamed the role to %I', a.rolname)
+               coalesce(l.problem, unsecure.role_mismatch(l.role_name, l.role_oid, a.rolname, n.oid), CASE
                    WHEN a.oid IS NULL AND l.role_oid IS NOT NULL AND l.can_login IS NULL
                        THEN 'somebody dropped the role; auth.sync_identity makes it anew, auth.release_role forgets it'
                END) AS problem
@@ -56,13 +52,7 @@ BEGIN
         LEFT JOIN pg_roles n ON n.rolname = l.role_name
     ), grouprole AS MATERIALIZED (
         SELECT g.database_role_id, g.role_name, a.oid, a.rolsuper,
-               CASE
-                   WHEN g.role_oid IS NULL AND n.oid IS NOT NULL
-                       THEN 'a role of this name exists and is not managed; auth.adopt_role takes it under management'
-                   WHEN a.oid IS NULL AND n.oid IS NOT NULL
-                       THEN 'somebody dropped the role and made another one of this name; auth.adopt_role takes it under management'
-                   WHEN a.rolname <> g.role_name THEN format('somebody renamed the role to %I', a.rolname)
-               END AS problem
+               unsecure.role_mismatch(g.role_name, g.role_oid, a.rolname, n.oid) AS problem
         FROM auth.database_role g
         LEFT JOIN pg_roles a ON a.oid = g.role_oid
         LEFT JOIN pg_roles n ON n.rolname = g.role_name
@@ -91,8 +81,7 @@ BEGIN
     ), held AS MATERIALIZED (
         SELECT l.role_name, l.is_out, l.reason, l.state, h.rolname AS group_name, h.rolsuper, m.roleid, m.member, m.grantor,
                m.admin_option, m.inherit_option, m.set_option, g.oid IS NOT NULL AS is_managed,
-               -- With whose name the owner grants.
-               m.grantor = CASE WHEN v_owner.rolsuper THEN 10 ELSE v_owner.oid END AS is_ours
+               m.grantor = v_grantor AS is_ours
         FROM login l
         JOIN unsecure.membership m ON m.member = l.oid
         JOIN pg_roles h ON h.oid = m.roleid
@@ -199,7 +188,7 @@ BEGIN
           AND NOT EXISTS (SELECT FROM login o
                           WHERE o.oid = x.member AND (o.is_out OR EXISTS (SELECT FROM grouprole k WHERE k.oid = x.roleid)))
           AND NOT EXISTS (SELECT FROM pg_auth_members m
-                          WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_owner.rolsuper THEN 10 ELSE v_owner.oid END)
+                          WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = v_grantor)
         UNION ALL
         SELECT 60, 'revoke', s.role_name, s.group_name,
                format('REVOKE %I FROM %I', s.group_name, s.role_name)

@@ -15,7 +15,7 @@ BEGIN
         IF NOT unsecure.may_set_parameter(v_setting.name) THEN
             v_problems := v_problems || format('setting %s: the owner of Rolewright may not set it', to_json(v_setting.name));
         ELSIF cardinality(unsecure.setting_elements(v_setting.name, v_setting.value)) > 1
-              AND lower(v_setting.name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+              AND NOT unsecure.is_list_setting(v_setting.name)
         THEN
             v_problems := v_problems || format('setting %s: it takes no list', to_json(v_setting.name));
         ELSIF v_problems = '{}' AND v_setting.value <> 'null' THEN
@@ -25,7 +25,8 @@ BEGIN
                 RAISE EXCEPTION USING ERRCODE = 'RW599';
             EXCEPTION
                 WHEN SQLSTATE 'RW599' THEN NULL;
-                WHEN OTHERS THEN
+                -- Classes: whatever PostgreSQL refuses a value for.
+                WHEN data_exception OR syntax_error_or_access_rule_violation OR object_not_in_prerequisite_state OR invalid_transaction_state THEN
                     v_problems := v_problems || format('setting %s: %s', to_json(v_setting.name), SQLERRM);
             END;
         END IF;

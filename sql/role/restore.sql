@@ -34,6 +34,7 @@ AS $function$
                    WHEN c.group_oid IS NULL THEN 'that role is gone'
                    WHEN c.is_managed THEN 'nothing gives this membership any more'
                    WHEN unsecure.is_elevated(c.group_oid) THEN 'it would elevate the role'
+                   WHEN pg_has_role(c.group_oid, c.role_oid, 'MEMBER') THEN 'that role is a member of this one now'
                    WHEN unsecure.role_refusal(c.group_name) IS NOT NULL THEN unsecure.role_refusal(c.group_name)
                END AS cut,
                CASE
@@ -121,10 +122,11 @@ BEGIN
         RAISE EXCEPTION 'there is no such elevated attribute'
             USING ERRCODE = 'RW519', DETAIL = format('_elevated is %s.', _elevated),
                   HINT    = 'superuser, createdb, createrole, replication, bypassrls. Nothing was changed.';
-    ELSIF cardinality(_elevated) > 0 THEN
-        PERFORM unsecure.require_administrator(format('restore elevated attributes of %I', _username));
     END IF;
     v_person := unsecure.lock_named_person(_username);
+    IF cardinality(_elevated) > 0 THEN
+        PERFORM unsecure.require_administrator(format('restore elevated attributes of %I', _username));
+    END IF;
 
     IF v_person.database_role_id IS NULL THEN
         PERFORM auth.enable_user(v_person.user_id);

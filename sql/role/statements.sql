@@ -32,7 +32,41 @@ RETURN 'rolewright_deleted_' || _role_oid;
 
 COMMENT ON FUNCTION unsecure.doomed_role_name(oid) IS 'The name of a role that is being deleted.';
 
+-- Found by its oid, and found by its name, it has to be one role.
+CREATE OR REPLACE FUNCTION unsecure.role_mismatch(
+    _role_name   text,
+    _role_oid    oid,
+    _actual_name text,
+    _named_oid   oid
+)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT CASE
+        WHEN _role_oid IS NULL AND _named_oid IS NOT NULL
+            THEN 'a role of this name exists and is not managed; auth.adopt_role takes it under management'
+        WHEN _actual_name IS NULL AND _named_oid IS NOT NULL
+            THEN 'somebody dropped the role and made another one of this name; auth.adopt_role takes it under management'
+        WHEN _actual_name <> _role_name AND _actual_name <> unsecure.doomed_role_name(_role_oid)
+            THEN 'somebody renamed the role to ' || quote_ident(_actual_name)
+    END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.role_mismatch(text, oid, text, oid) IS
+    'Why a role of the registry (name and oid) is not the one in the catalog: _actual_name is what the oid is called now, _named_oid what has '
+    'the name; NULL: it is, or there is none.';
+
 -- Lists of names are quoted one by one, as pg_dump does it (GUC_LIST_QUOTE).
+CREATE OR REPLACE FUNCTION unsecure.is_list_setting(_name text)
+RETURNS boolean
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+RETURN lower(_name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries');
+
+COMMENT ON FUNCTION unsecure.is_list_setting(text) IS 'Whether the value of a setting is a list of names.';
+
 CREATE OR REPLACE FUNCTION unsecure.setting_elements(
     _name  text,
     _value jsonb
@@ -43,8 +77,7 @@ IMMUTABLE
 AS $function$
     SELECT CASE
         WHEN jsonb_typeof(_value) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(_value))
-        WHEN lower(_name) NOT IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
-             OR btrim(_value #>> '{}') = '' THEN ARRAY[_value #>> '{}']
+        WHEN NOT unsecure.is_list_setting(_name) OR btrim(_value #>> '{}') = '' THEN ARRAY[_value #>> '{}']
         ELSE ARRAY(SELECT CASE WHEN e.part[1] LIKE '"%' THEN replace(substr(e.part[1], 2, length(e.part[1]) - 2), '""', '"') ELSE btrim(e.part[1]) END
                    FROM regexp_matches(_value #>> '{}', '("(?:[^"]|"")*"|[^,"\s][^,"]*)', 'g') AS e (part))
     END;
@@ -61,7 +94,7 @@ LANGUAGE sql
 IMMUTABLE
 AS $function$
     SELECT CASE WHEN _value = 'null' THEN NULL
-                WHEN lower(_name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+                WHEN unsecure.is_list_setting(_name)
                     THEN (SELECT string_agg(quote_ident(e), ', ' ORDER BY n)
                           FROM unnest(unsecure.setting_elements(_name, _value)) WITH ORDINALITY AS t (e, n))
                 ELSE array_to_string(unsecure.setting_elements(_name, _value), ', ') END;
@@ -92,6 +125,8 @@ COMMENT ON FUNCTION unsecure.setting_statement(text, text, text, jsonb) IS
 REVOKE ALL ON FUNCTION
     unsecure.grant_statement(text, text, boolean, boolean, boolean, boolean, boolean),
     unsecure.doomed_role_name(oid),
+    unsecure.role_mismatch(text, oid, text, oid),
+    unsecure.is_list_setting(text),
     unsecure.setting_elements(text, jsonb),
     unsecure.setting_value(text, jsonb),
     unsecure.setting_statement(text, text, text, jsonb)

@@ -156,6 +156,21 @@ func TestSessionsThatMayStay(t *testing.T) {
 	_ = w.mustFail(t, w.DB, "RW511", `SELECT auth.finish_deprovision('#bob')`)
 }
 
+// Disabling cannot end sessions, since it does not commit; whoever is out can be logged out all the same.
+func TestTheSessionsOfWhoWasDisabledCanBeEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	session := harness.Connect(t, w.URL(t, w.name("#ann")))
+	_ = w.mustFail(t, w.DB, "RW511", `SELECT auth.end_identity_sessions('#ann')`)
+	w.exec(t, `SELECT auth.disable_user(@ann)`)
+	harness.Exec(t, session, "SELECT 1")
+	w.same(t, w.DB, `SELECT auth.end_identity_sessions('#ann')`, "1")
+	if _, err := session.Exec(t.Context(), "SELECT 1"); err == nil {
+		t.Error("it goes on")
+	}
+	w.settled(t)
+}
+
 func TestDeprovisionFailsWithinATransactionBlockAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
