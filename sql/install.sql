@@ -88,4 +88,7 @@ BEGIN;
 \ir role/delete.sql
 \ir role/restore.sql
 
+-- room: grant
+\ir grant/role_declaration.sql
+
 COMMIT;
