@@ -65,7 +65,8 @@ AS $function$
                OR e ->> 'name' = _object.name
                OR _object.name ~ ('^(?:' || (e ->> 'pattern') || ')$')
                OR e ->> 'name' LIKE '%)' AND _object.kind IN ('function', 'procedure')
-                  AND _object.objid = ANY (unsecure.find_routines(_object.schema_oid, e ->> 'name', _object.kind = 'procedure')))
+                  AND regexp_replace(e ->> 'name', '\s*\([^()]*(\([^()]*\)[^()]*)*\)$', '') IN (_object.name, quote_ident(_object.name))
+                  AND _object.objid = unsecure.find_routine(_object.schema_name, _object.name, substring(e ->> 'name' FROM '\(([^()]*(?:\([^()]*\)[^()]*)*)\)$')))
           AND (e @> '{"owner": true}'
                OR (e -> 'columns' IS NULL OR e -> 'columns' ? _object.column_name)
                   AND (NOT _is_grantable OR e @> '{"grant_option": true}')
@@ -103,8 +104,8 @@ AS $function$
         CROSS JOIN LATERAL aclexplode(a.acl) AS x
         WHERE x.privilege_type = _privilege
     ), writable AS (
-        -- PostgreSQL's own tables are nobody's to write but a superuser's.
-        SELECT NOT (_object.kind IN ('table', 'column') AND _object.objid < 12000 AND _privilege IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+        -- PostgreSQL's own tables are nobody's to write but a superuser's, granted or not.
+        SELECT _is_grantable OR NOT (_object.kind IN ('table', 'column') AND _object.objid < 12000 AND _privilege IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
                     AND (SELECT c.relkind <> 'v' FROM pg_catalog.pg_class c WHERE c.oid = _object.objid)) AS yes
     ), found AS (
         SELECT i.grantee, CASE WHEN i.grantee = 0 THEN 'public' WHEN i.is_owner THEN 'owner' ELSE 'direct' END AS kind, 'whole' AS part, i.grantor,

@@ -97,26 +97,55 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.name_parts(text) IS 'The parts of a name with dots, as SQL reads it; NULL: it is no name.';
 
-CREATE OR REPLACE FUNCTION unsecure.find_type(_name text)
+-- Not by to_regtype where a schema is named: it refuses what is in schemas that Rolewright's owner may not use.
+CREATE OR REPLACE FUNCTION unsecure.type_oid(_name text)
 RETURNS oid
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_oid oid := to_regtype(_name);
+    v_is_array boolean := _name ~ '(\[[0-9]*\]\s*)+$';
+    v_parts    text[] := unsecure.name_parts(regexp_replace(_name, '\s*(\[[0-9]*\]\s*)+$', ''));
 BEGIN
-    -- Their privileges are those of the element, and of the range.
-    v_oid := coalesce((SELECT t.oid FROM pg_type t WHERE t.typarray = v_oid), v_oid);
-    RETURN coalesce((SELECT r.rngtypid FROM pg_range r WHERE r.rngmultitypid = v_oid), v_oid);
+    IF cardinality(v_parts) = 2 THEN
+        RETURN (SELECT CASE WHEN v_is_array THEN t.typarray ELSE t.oid END
+                FROM pg_type t
+                JOIN pg_namespace n ON n.oid = t.typnamespace
+                WHERE n.nspname = v_parts[1] AND t.typname = v_parts[2]);
+    END IF;
+    RETURN to_regtype(_name);
 EXCEPTION
     WHEN syntax_error OR undefined_object OR undefined_parameter OR invalid_schema_name OR invalid_text_representation OR feature_not_supported
-         OR undefined_table OR invalid_parameter_value OR name_too_long OR invalid_name THEN
+         OR undefined_table OR invalid_parameter_value OR name_too_long OR invalid_name OR insufficient_privilege THEN
         RETURN NULL;
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.find_type(text) IS 'The type that has the privileges of the type of this name; NULL: there is none.';
+COMMENT ON FUNCTION unsecure.type_oid(text) IS 'The type of a name as SQL writes it; NULL: there is none.';
+
+CREATE OR REPLACE FUNCTION unsecure.find_routine(
+    _schema_name text,
+    _name        text,
+    _arguments   text
+)
+RETURNS oid
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT p.oid
+    FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = _schema_name
+      AND p.proname = _name
+      AND string_to_array(p.proargtypes::text, ' ') = ARRAY(
+              SELECT coalesce(unsecure.type_oid(btrim(a.part[1], E' \t\n\r\f')), 0)::text
+              FROM regexp_matches(_arguments, '((?:"(?:[^"]|"")*"|\([^()]*\)|[^,"()])+)', 'g') WITH ORDINALITY AS a (part, nth)
+              WHERE btrim(_arguments, E' \t\n\r\f') <> ''
+              ORDER BY a.nth)
+$function$;
+
+COMMENT ON FUNCTION unsecure.find_routine(text, text, text) IS 'The function or procedure of this name with these argument types; NULL: there is none.';
 
 CREATE OR REPLACE FUNCTION unsecure.find_object(_object text)
 RETURNS unsecure.named_object
@@ -202,9 +231,9 @@ BEGIN
             v_oids := CASE v_tail
                 WHEN '' THEN ARRAY(SELECT o.objid FROM unsecure.acl_object o
                                    WHERE o.classid = 'pg_proc'::regclass AND o.kind = v_kind AND o.schema_name = v_parts[1] AND o.name = v_parts[2])
-                -- In quotes: the name is what comes before the arguments, whatever is in it.
-                ELSE unsecure.find_routines((SELECT n.oid FROM pg_namespace n WHERE n.nspname = v_parts[1]),
-                                            '"' || replace(v_parts[2], '"', '""') || '"' || v_tail, v_kind = 'procedure') END;
+                ELSE ARRAY(SELECT o.objid FROM unsecure.acl_object o
+                           WHERE o.classid = 'pg_proc'::regclass AND o.kind = v_kind
+                             AND o.objid = unsecure.find_routine(v_parts[1], v_parts[2], substr(v_tail, 2, length(v_tail) - 2))) END;
             IF cardinality(v_oids) > 1 THEN
                 v_detail := 'There are several of this name.';
                 v_hint   := 'Name one of: ' || (SELECT string_agg(o.label, ', ' ORDER BY o.label) FROM unsecure.acl_object o
@@ -224,7 +253,12 @@ BEGIN
         SELECT o.kind, o.classid, o.objid, 0, o.schema_oid, o.schema_name, o.name, NULL, o.label, o.owner, coalesce(o.acl, acldefault('T', o.owner)), NULL
         INTO v_found
         FROM unsecure.acl_object o
-        WHERE o.classid = 'pg_type'::regclass AND o.objid = unsecure.find_type(v_rest);
+        WHERE o.classid = 'pg_type'::regclass
+          -- The privileges on an array are those on its element, the ones on a multirange those on the range.
+          AND o.objid = (SELECT coalesce(r.rngtypid, e.oid, t.oid)
+                         FROM (SELECT unsecure.type_oid(v_rest) AS oid) AS t
+                         LEFT JOIN pg_type e ON t.oid <> 0 AND e.typarray = t.oid
+                         LEFT JOIN pg_range r ON r.rngmultitypid = coalesce(e.oid, t.oid));
         v_hint := 'Types are named with their schema, those of PostgreSQL also without. A table''s row type is none.';
 
     ELSIF v_kind = 'large_object' THEN
@@ -309,7 +343,8 @@ COMMENT ON FUNCTION unsecure.read_privilege(unsecure.named_object, text) IS
 REVOKE ALL ON FUNCTION
     unsecure.object_text(unsecure.named_object),
     unsecure.name_parts(text),
-    unsecure.find_type(text),
+    unsecure.type_oid(text),
+    unsecure.find_routine(text, text, text),
     unsecure.find_object(text),
     unsecure.read_privilege(unsecure.named_object, text)
 FROM PUBLIC;

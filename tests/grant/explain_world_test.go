@@ -40,7 +40,8 @@ func newEstate(t *testing.T) *estate {
 		CREATE PROCEDURE app.work(int) LANGUAGE sql AS 'SELECT 1';
 		CREATE TYPE app.mood AS ENUM ('good');
 		CREATE DOMAIN app.positive AS int;
-		CREATE TYPE app.span AS RANGE (subtype = int);
+		CREATE TYPE app.span AS RANGE (subtype = int, multirange_type_name = app.span_multirange);
+		CREATE FUNCTION app.moody(app.mood, numeric(5, 2), "char"[]) RETURNS int LANGUAGE sql AS 'SELECT 1';
 		CREATE FOREIGN DATA WRAPPER "Wrap per";
 		CREATE SERVER remote FOREIGN DATA WRAPPER "Wrap per";
 		SELECT lo_create(4242)`)
@@ -86,7 +87,7 @@ func (e *estate) remaining(t testing.TB, role string) string {
 	t.Helper()
 	return strings.Join(harness.Column[string](t, e, `
 		SELECT format('%s: %s: %s: %s: %s', r.way, r.object, r.privilege, r.path, coalesce(r.statement, 'NULL'))
-		FROM auth.remaining_access($1) AS r WHERE r.object NOT LIKE 'type %'`, role), "\n")
+		FROM auth.remaining_access($1) AS r WHERE r.object NOT LIKE 'type %' AND r.object NOT LIKE 'database rolewright_template%'`, role), "\n")
 }
 
 func same(t testing.TB, got, want string) {
