@@ -2839,6 +2839,15 @@ COMMENT ON TYPE unsecure.named_object IS
     'An object that somebody named. kind: as in grants, or column. label: as GRANT names it, of a column its table. acl: what holds, also where '
     'PostgreSQL has NULL (NULL: nothing); of a column its own, and table_acl its table''s. objid 0: a parameter that nobody was granted anything on.';
 
+CREATE OR REPLACE FUNCTION unsecure.as_named_object(_object unsecure.acl_object)
+RETURNS unsecure.named_object
+LANGUAGE sql
+STABLE
+RETURN ROW(_object.kind, _object.classid, _object.objid, 0, _object.schema_oid, _object.schema_name, _object.name, NULL, _object.label, _object.owner,
+           coalesce(_object.acl, acldefault(_object.acl_code, _object.owner)), NULL)::unsecure.named_object;
+
+COMMENT ON FUNCTION unsecure.as_named_object(unsecure.acl_object) IS 'An object in the shape of those that are named.';
+
 CREATE OR REPLACE FUNCTION unsecure.object_text(_object unsecure.named_object)
 RETURNS text
 LANGUAGE sql
@@ -2968,11 +2977,9 @@ BEGIN
             v_detail := 'The schema is missing: nobody''s search_path is meant here.';
             v_hint   := CASE WHEN v_hint IS NULL THEN 'No schema has a relation of this name.' ELSE 'There is: ' || v_hint || '.' END;
         ELSIF v_detail IS NULL THEN
-            SELECT o.kind, o.classid, o.objid, 0, o.schema_oid, o.schema_name, o.name, NULL, o.label, o.owner,
-                   coalesce(o.acl, acldefault(o.acl_code, o.owner)), NULL
-            INTO v_found
-            FROM unsecure.acl_object o
-            WHERE o.classid = 'pg_class'::regclass AND o.schema_name = v_parts[1] AND o.name = v_parts[2];
+            v_found := (SELECT unsecure.as_named_object(o)
+                        FROM unsecure.acl_object o
+                        WHERE o.classid = 'pg_class'::regclass AND o.schema_name = v_parts[1] AND o.name = v_parts[2]);
             IF v_found.kind <> v_kind AND v_kind IN ('table', 'sequence') OR v_found.kind = 'sequence' AND v_column IS NOT NULL THEN
                 v_hint  := format('It is a %s.', unsecure.object_text(v_found));
                 v_found := NULL;
@@ -3006,10 +3013,9 @@ BEGIN
                 v_hint   := 'Name one of: ' || (SELECT string_agg(o.label, ', ' ORDER BY o.label) FROM unsecure.acl_object o
                                                 WHERE o.classid = 'pg_proc'::regclass AND o.objid = ANY (v_oids)) || '.';
             ELSE
-                SELECT o.kind, o.classid, o.objid, 0, o.schema_oid, o.schema_name, o.name, NULL, o.label, o.owner, coalesce(o.acl, acldefault('f', o.owner)), NULL
-                INTO v_found
-                FROM unsecure.acl_object o
-                WHERE o.classid = 'pg_proc'::regclass AND o.objid = v_oids[1];
+                v_found := (SELECT unsecure.as_named_object(o)
+                            FROM unsecure.acl_object o
+                            WHERE o.classid = 'pg_proc'::regclass AND o.objid = v_oids[1]);
                 SELECT 'There is: ' || string_agg(o.kind || ' ' || o.label, ', ' ORDER BY o.label) || '.' INTO v_hint
                 FROM unsecure.acl_object o
                 WHERE v_found.objid IS NULL AND o.classid = 'pg_proc'::regclass AND o.schema_name = v_parts[1] AND o.name = v_parts[2];
@@ -3017,23 +3023,21 @@ BEGIN
         END IF;
 
     ELSIF v_kind = 'type' THEN
-        SELECT o.kind, o.classid, o.objid, 0, o.schema_oid, o.schema_name, o.name, NULL, o.label, o.owner, coalesce(o.acl, acldefault('T', o.owner)), NULL
-        INTO v_found
-        FROM unsecure.acl_object o
-        WHERE o.classid = 'pg_type'::regclass
-          -- The privileges on an array are those on its element, the ones on a multirange those on the range.
-          AND o.objid = (SELECT coalesce(r.rngtypid, e.oid, t.oid)
-                         FROM (SELECT unsecure.type_oid(v_rest) AS oid) AS t
-                         LEFT JOIN pg_type e ON t.oid <> 0 AND e.typarray = t.oid
-                         LEFT JOIN pg_range r ON r.rngmultitypid = coalesce(e.oid, t.oid));
+        v_found := (SELECT unsecure.as_named_object(o)
+                    FROM unsecure.acl_object o
+                    WHERE o.classid = 'pg_type'::regclass
+                      -- The privileges on an array are those on its element, the ones on a multirange those on the range.
+                      AND o.objid = (SELECT coalesce(r.rngtypid, e.oid, t.oid)
+                                     FROM (SELECT unsecure.type_oid(v_rest) AS oid) AS t
+                                     LEFT JOIN pg_type e ON t.oid <> 0 AND e.typarray = t.oid
+                                     LEFT JOIN pg_range r ON r.rngmultitypid = coalesce(e.oid, t.oid)));
         v_hint := 'Types are named with their schema, those of PostgreSQL also without. A table''s row type is none.';
 
     ELSIF v_kind = 'large_object' THEN
-        SELECT o.kind, o.classid, o.objid, 0, NULL, NULL, o.name, NULL, o.label, o.owner, coalesce(o.acl, acldefault('L', o.owner)), NULL
-        INTO v_found
-        FROM unsecure.acl_object o
-        WHERE o.classid = 'pg_largeobject'::regclass
-          AND o.objid = CASE WHEN v_rest ~ '^[0-9]{1,10}$' AND v_rest::numeric <= 4294967295 THEN v_rest::bigint::oid END;
+        v_found := (SELECT unsecure.as_named_object(o)
+                    FROM unsecure.acl_object o
+                    WHERE o.classid = 'pg_largeobject'::regclass
+                      AND o.objid = CASE WHEN v_rest ~ '^[0-9]{1,10}$' AND v_rest::numeric <= 4294967295 THEN v_rest::bigint::oid END);
         v_hint := 'pg_largeobject_metadata lists the large objects.';
 
     ELSIF v_kind = 'parameter' THEN
@@ -3043,23 +3047,21 @@ BEGIN
         ELSIF v_match[1] IS NULL OR v_tail <> '' THEN
             v_detail := 'A parameter is named like work_mem.';
         ELSE
-            SELECT 'parameter', 6243, coalesce(p.object_oid, 0), 0, NULL, NULL, v_match[1], NULL, unsecure.parameter_label(v_match[1]), 10, p.acl, NULL
-            INTO v_found
-            FROM (SELECT) AS one
-            LEFT JOIN unsecure.parameter_acl() AS p ON p.name = v_match[1]
-            -- Anybody may make up a name with a dot.
-            WHERE p.name IS NOT NULL OR cardinality(v_parts) > 1 OR EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = v_match[1]);
+            v_found := (
+                SELECT ROW('parameter', 6243, coalesce(p.object_oid, 0), 0, NULL, NULL, v_match[1], NULL, unsecure.parameter_label(v_match[1]), 10, p.acl, NULL)::unsecure.named_object
+                FROM (SELECT) AS one
+                LEFT JOIN unsecure.parameter_acl() AS p ON p.name = v_match[1]
+                -- Anybody may make up a name with a dot.
+                WHERE p.name IS NOT NULL OR cardinality(v_parts) > 1 OR EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = v_match[1]));
             v_hint := 'pg_settings lists the parameters.';
         END IF;
 
     ELSIF cardinality(v_parts) IS DISTINCT FROM 1 OR v_tail <> '' THEN
         v_detail := format('A %s has one name, without dots.', replace(v_kind, '_', ' '));
     ELSE
-        SELECT o.kind, o.classid, o.objid, 0, CASE v_kind WHEN 'schema' THEN o.objid END, CASE v_kind WHEN 'schema' THEN o.name END, o.name, NULL, o.label, o.owner,
-               coalesce(o.acl, acldefault(o.acl_code, o.owner)), NULL
-        INTO v_found
-        FROM unsecure.acl_object o
-        WHERE o.kind = v_kind AND o.name = v_parts[1];
+        v_found := (SELECT unsecure.as_named_object(o)
+                    FROM unsecure.acl_object o
+                    WHERE o.kind = v_kind AND o.name = v_parts[1]);
     END IF;
 
     IF v_found.objid IS NULL THEN
@@ -3108,6 +3110,7 @@ COMMENT ON FUNCTION unsecure.read_privilege(unsecure.named_object, text) IS
     'A privilege in any case, with or without WITH GRANT OPTION. RW526: the object has none of this name; the DETAIL lists those that it has.';
 
 REVOKE ALL ON FUNCTION
+    unsecure.as_named_object(unsecure.acl_object),
     unsecure.object_text(unsecure.named_object),
     unsecure.name_parts(text),
     unsecure.type_oid(text),
@@ -3965,7 +3968,7 @@ BEGIN
         ) AS d
         LEFT JOIN unsecure.acl_object o ON o.classid = d.classid AND o.objid = d.objid
         CROSS JOIN LATERAL (
-            SELECT ROW(o.kind, o.classid, o.objid, 0, o.schema_oid, o.schema_name, o.name, NULL, o.label, o.owner, o.acl, NULL)::unsecure.named_object AS object
+            SELECT unsecure.as_named_object(o) AS object
         ) AS n
         WHERE o.objid IS NULL OR NOT unsecure.is_declared(v_grants, n.object, 'OWNER')
         UNION ALL
@@ -4036,6 +4039,7 @@ DROP FUNCTION unsecure.find_routine;
 DROP FUNCTION unsecure.type_oid;
 DROP FUNCTION unsecure.name_parts;
 DROP FUNCTION unsecure.object_text;
+DROP FUNCTION unsecure.as_named_object;
 DROP TYPE unsecure.named_object;
 DROP VIEW unsecure.acl_object;
 DROP FUNCTION auth.apply_drift;

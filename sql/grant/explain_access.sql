@@ -148,8 +148,8 @@ AS $function$
 $function$;
 
 COMMENT ON FUNCTION unsecure.privilege_holders(unsecure.named_object, text, boolean) IS
-    'The roles (0: PUBLIC) that hold a privilege on an object themselves: granted, as its owner, as a predefined role or a superuser. _is_grantable: only with '
-    'grant option.';
+    'The roles (0: PUBLIC) that hold a privilege on an object themselves: granted, as its owner, as a predefined role or a superuser. '
+    '_is_grantable: only with grant option.';
 
 -- A REVOKE acts as the owner when a superuser or the owner says it, so what somebody else granted is revoked as that role.
 CREATE OR REPLACE FUNCTION unsecure.revoke_statement(
@@ -289,7 +289,8 @@ RETURN array_remove(ARRAY[
          THEN format('CONNECT on database %s', _object.label) END], NULL);
 
 COMMENT ON FUNCTION unsecure.missing_layers(unsecure.named_object, oid, oid) IS
-    'Without which a privilege on an object is of no use: USAGE on its schema, for the role that it acts as; CONNECT on the database, for the role that logs in.';
+    'Without which a privilege on an object is of no use: USAGE on its schema, for the role that it acts as; CONNECT on the database, for the '
+    'role that logs in.';
 
 CREATE OR REPLACE FUNCTION unsecure.login_problem(_role_oid oid)
 RETURNS text
@@ -489,14 +490,15 @@ END;
 $function$;
 
 COMMENT ON FUNCTION auth.explain_access(text, text, text) IS
-    'Every way in which a role has a privilege (any case; WITH GRANT OPTION may follow) on an object (as in: table app.orders; column app.orders.price; '
-    'function app.f(integer); schema app; database shop), and what is missing. path: readable; SET ROLE stands where it has to be said. kind: direct '
-    '(one row per grantor), membership, owner, public, predefined (role), superuser; columns: of a table only those; missing: what it needs beside, to '
-    'make use of it (USAGE on the schema, CONNECT, a login), or that nothing gives the privilege. is_effective: at once; false: only '
-    'after SET ROLE, or (owner) after granting it to itself. roles: from the role to the one that holds the privilege; inherits, sets: the options of each membership between '
-    'them; grantors: of each, then of the privilege (empty: nobody granted it). source: of each, then of the privilege: declaration, binding, unmanaged (elevation: reserved). '
-    'ends_with: the statements that end this way for this role alone, by the owner or a superuser; what a declaration gives, comes back unless it is changed there. '
-    'RW019: no such role; RW525: no such object; RW526: the object has no such privilege.';
+    'Every way in which a role has a privilege (any case; WITH GRANT OPTION may follow) on an object (as in: table app.orders; column '
+    'app.orders.price; function app.f(integer); schema app; database shop), and what is missing. path: readable; SET ROLE stands where it has to '
+    'be said. kind: direct (one row per grantor), membership, owner, public, predefined (role), superuser; columns: of a table only those; '
+    'missing: what it needs beside, to make use of it (USAGE on the schema, CONNECT, a login), or that nothing gives the privilege. '
+    'is_effective: at once; false: only after SET ROLE, or (owner) after granting it to itself. roles: from the role to the one that holds the '
+    'privilege; inherits, sets: the options of each membership between them; grantors: of each, then of the privilege (empty: nobody granted '
+    'it). source: of each, then of the privilege: declaration, binding, unmanaged (elevation: reserved). ends_with: the statements that end this '
+    'way for this role alone, by the owner or a superuser; what a declaration gives, comes back unless it is changed there. RW019: no such role; '
+    'RW525: no such object; RW526: the object has no such privilege.';
 
 REVOKE ALL ON FUNCTION
     unsecure.is_declared(jsonb, unsecure.named_object, text, boolean),

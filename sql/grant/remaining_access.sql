@@ -24,7 +24,8 @@ AS $function$
         JOIN unsecure.acl_object o ON o.classid = 'pg_class'::regclass AND o.objid = a.attrelid
         WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
     )
-    SELECT ROW(i.kind, i.classid, i.objid, i.objsubid, i.schema_oid, i.schema_name, i.name, i.column_name, i.label, i.owner, i.acl, NULL)::unsecure.named_object,
+    SELECT ROW(i.kind, i.classid, i.objid, i.objsubid, i.schema_oid, i.schema_name, i.name, i.column_name, i.label, i.owner, i.acl,
+               NULL)::unsecure.named_object,
            g.grantor, g.privileges
     FROM item i
     CROSS JOIN LATERAL (
@@ -181,7 +182,7 @@ BEGIN
         ) AS d
         LEFT JOIN unsecure.acl_object o ON o.classid = d.classid AND o.objid = d.objid
         CROSS JOIN LATERAL (
-            SELECT ROW(o.kind, o.classid, o.objid, 0, o.schema_oid, o.schema_name, o.name, NULL, o.label, o.owner, o.acl, NULL)::unsecure.named_object AS object
+            SELECT unsecure.as_named_object(o) AS object
         ) AS n
         WHERE o.objid IS NULL OR NOT unsecure.is_declared(v_grants, n.object, 'OWNER')
         UNION ALL
@@ -194,11 +195,14 @@ BEGIN
           AND s.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)
         GROUP BY d.datname, s.classid
         UNION ALL
-        SELECT 6, 'public', t.object, array_to_string(ARRAY(SELECT DISTINCT e.p FROM unnest(array_agg(t.privileges)) AS a (list), unnest(string_to_array(a.list, ', ')) AS e (p) ORDER BY 1), ', '),
+        SELECT 6, 'public', t.object,
+               array_to_string(ARRAY(SELECT DISTINCT e.p FROM unnest(array_agg(t.privileges)) AS a (list), unnest(string_to_array(a.list, ', ')) AS e (p)
+                                     ORDER BY 1), ', '),
                'PUBLIC', string_agg(t.statement, '; ' ORDER BY t.statement)
         FROM (
             SELECT unsecure.object_text(p.object) AS object, array_to_string(l.list, ', ') AS privileges,
-                   unsecure.revoke_statement(p.object, l.list, 0, p.grantor, CASE WHEN (p.object).kind = 'column' THEN ARRAY[(p.object).column_name] END) AS statement
+                   unsecure.revoke_statement(p.object, l.list, 0, p.grantor,
+                                             CASE WHEN (p.object).kind = 'column' THEN ARRAY[(p.object).column_name] END) AS statement
             FROM unsecure.public_privileges() AS p
             CROSS JOIN LATERAL (
                 SELECT CASE v_grants WHEN '[]' THEN p.privileges
@@ -216,11 +220,12 @@ END;
 $function$;
 
 COMMENT ON FUNCTION auth.remaining_access(text) IS
-    'What a role can do that its stored declaration does not give it, and that no plan takes away, grants to the role itself apart. way: attribute (SUPERUSER, CREATEROLE, CREATEDB, REPLICATION, '
-    'BYPASSRLS: its own, and those of roles that it can become), predefined (pg_* roles, through any membership; privilege: INHERIT, or SET when it has to say '
-    'SET ROLE), membership (in another role, that is not declared; privilege: its options), owner (in other databases only counted), public (what PUBLIC has on '
-    'anything but PostgreSQL''s own objects, and on those where somebody changed it, in schemas that the role can use). path: through what. statement: '
-    'what ends it, for the owner or a superuser; of another database: there. RW019: no such role.';
+    'What a role can do that its stored declaration does not give it, and that no plan takes away, grants to the role itself apart. way: '
+    'attribute (SUPERUSER, CREATEROLE, CREATEDB, REPLICATION, BYPASSRLS: its own, and those of roles that it can become), predefined (pg_* '
+    'roles, through any membership; privilege: INHERIT, or SET when it has to say SET ROLE), membership (in another role, that is not declared; '
+    'privilege: its options), owner (in other databases only counted), public (what PUBLIC has on anything but PostgreSQL''s own objects, and on '
+    'those where somebody changed it, in schemas that the role can use). path: through what. statement: what ends it, for the owner or a '
+    'superuser; of another database: there. RW019: no such role.';
 
 REVOKE ALL ON FUNCTION
     unsecure.public_privileges(),

@@ -112,8 +112,10 @@ BEGIN
                b.part = 'super' OR b.part = 'columns' AND h.is_grantable OR ge.oid IS NOT NULL OR gs.oid IS NOT NULL AND NOT b.is_inherited AS is_grantable,
                concat_ws(' → ', b.source, h.source) AS source,
                array_remove(ARRAY[
-                   CASE WHEN v_schema.objid IS NOT NULL AND u.oid IS NULL AND NOT a.rolsuper AND NOT v_is_usable THEN format('USAGE on schema %I', v_object.schema_name) END,
-                   CASE WHEN v_base.objid IS NOT NULL AND c.oid IS NULL AND NOT b.rolsuper AND NOT v_is_open THEN format('CONNECT on database %s', v_base.label) END], NULL) AS missing
+                   CASE WHEN v_schema.objid IS NOT NULL AND u.oid IS NULL AND NOT a.rolsuper AND NOT v_is_usable
+                        THEN format('USAGE on schema %I', v_object.schema_name) END,
+                   CASE WHEN v_base.objid IS NOT NULL AND c.oid IS NULL AND NOT b.rolsuper AND NOT v_is_open
+                        THEN format('CONNECT on database %s', v_base.label) END], NULL) AS missing
         FROM best b
         JOIN pg_roles a ON a.oid = b.acts_as
         JOIN holder h ON h.holder = b.holder AND h.part = b.part
@@ -135,10 +137,11 @@ END;
 $function$;
 
 COMMENT ON FUNCTION auth.who_can(text, text) IS
-    'All roles that have a privilege (any case; WITH GRANT OPTION may follow) on an object (named as for auth.explain_access): one row each, and one for '
-    'PUBLIC (can_login NULL) when everybody has it. is_effective: at once; false: only after SET ROLE, or (owner) after granting it to itself. kind, path, source: as auth.explain_access '
-    'has them, of the shortest way. kind columns: only those. is_grantable: may give it to others. missing: what a role lacks beside: USAGE on the schema, CONNECT on '
-    'the database. RW525: no such object; RW526: the object has no such privilege.';
+    'All roles that have a privilege (any case; WITH GRANT OPTION may follow) on an object (named as for auth.explain_access): one row each, and '
+    'one for PUBLIC (can_login NULL) when everybody has it. is_effective: at once; false: only after SET ROLE, or (owner) after granting it to '
+    'itself. kind, path, source: as auth.explain_access has them, of the shortest way. kind columns: only those. is_grantable: may give it to '
+    'others. missing: what a role lacks beside: USAGE on the schema, CONNECT on the database. RW525: no such object; RW526: the object has no '
+    'such privilege.';
 
 REVOKE ALL ON FUNCTION auth.who_can(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.who_can(text, text) TO rolewright_operator, rolewright_auditor;
