@@ -102,6 +102,7 @@ BEGIN;
 \ir grant/script.sql
 \ir grant/apply.sql
 \ir grant/declare.sql
+\ir grant/dump.sql
 \ir grant/object_name.sql
 \ir grant/explain_access.sql
 \ir grant/who_can.sql
