@@ -4235,7 +4235,7 @@ BEGIN
             WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = v_oid AND s.deptype = 'o' AND s.dbid IN (0, v_here) AND i.identity IS NOT NULL
               -- Neither is something that one can own.
               AND s.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)
-              AND NOT (s.classid = 'pg_class'::regclass AND unsecure.belongs_to_table(s.objid))
+              AND NOT (s.classid = 'pg_class'::regclass AND unsecure.table_of_sequence(s.objid) IS NOT NULL)
         ) AS d
         LEFT JOIN unsecure.acl_object o ON o.classid = d.classid AND o.objid = d.objid
         CROSS JOIN LATERAL (
