@@ -197,6 +197,7 @@ BEGIN
                                                                          (SELECT string_agg(o::regprocedure::text, ', ' ORDER BY o) FROM unnest(r.oids) AS o))
                                 ELSE format('%s %I.%s', e.kind, e.schema_name, e.name) END
                     FROM routine r WHERE r.element_no = e.element_no)
+                WHEN e.kind = 'large_object' THEN 'large object ' || e.name
                 ELSE format('%s %I', replace(e.kind, '_', ' '), e.name) END,
            CASE WHEN e.name IS NULL AND e.schema_oid IS NOT NULL THEN 'empty' ELSE 'missing' END
     FROM element e
