@@ -96,7 +96,7 @@ AS $function$
                 WHEN s.role_oid IS NOT NULL AND d.oid IS NULL THEN format('%I does not administer the role: it needs it WITH ADMIN OPTION', c.rolname) END
     FROM step s
     CROSS JOIN caller c
-    CROSS JOIN LATERAL (SELECT unsecure.administrator_to_be(_caller, s.role_oid) AS oid) AS d;
+    LEFT JOIN LATERAL (SELECT unsecure.administrator_to_be(_caller, s.role_oid) AS oid WHERE s.role_oid IS NOT NULL) AS d ON true;
 $function$;
 
 COMMENT ON FUNCTION unsecure.plan_logins(unsecure.planned_role[], jsonb, oid) IS 'The steps that create roles and give them the login that is declared, or take it.';
@@ -230,6 +230,10 @@ BEGIN
                || CASE WHEN EXISTS (SELECT FROM dependent d WHERE d.giver = s.role_name AND d.roleid = s.roleid) THEN ' CASCADE' ELSE '' END,
                CASE WHEN s.is_wanted THEN 'it has more options than are declared' ELSE 'not declared' END, NULL, NULL, CASE WHEN v_is_16 THEN s.grantor END
         FROM surplus s
+    ), administrator AS MATERIALIZED (
+        SELECT h.rolname, unsecure.administrator_to_be(_caller, h.oid) AS oid
+        FROM (SELECT DISTINCT s.group_name FROM step s) AS g
+        JOIN pg_roles h ON h.rolname = g.group_name
     )
     SELECT s.phase, s.action, s.role_name, quote_ident(s.group_name), s.head, NULL::text, s.preposition, s.role_name,
            CASE WHEN s.preposition = ' FROM ' AND s.action = 'alter' THEN '' ELSE s.tail END, s.reason,
@@ -239,12 +243,11 @@ BEGIN
            CASE WHEN s.problem IS NOT NULL THEN s.problem
                 WHEN s.grantor = 10 AND NOT v_caller.rolsuper THEN 'a superuser gave it'
                 WHEN s.grantor IS NOT NULL AND y.way IS NULL THEN format('%s gave it, and %I cannot act as that role', quote_ident(g.rolname), v_caller.rolname)
-                WHEN s.grantor IS NULL AND h.oid IS NOT NULL AND d.oid IS NULL
+                WHEN s.grantor IS NULL AND d.rolname IS NOT NULL AND d.oid IS NULL
                     THEN format('%I does not administer %s: it needs it WITH ADMIN OPTION', v_caller.rolname, quote_ident(s.group_name)) END
     FROM step s
-    LEFT JOIN pg_roles h ON h.rolname = s.group_name
+    LEFT JOIN administrator d ON d.rolname = s.group_name
     LEFT JOIN pg_roles g ON g.oid = s.grantor
-    CROSS JOIN LATERAL (SELECT unsecure.administrator_to_be(_caller, h.oid) AS oid) AS d
     LEFT JOIN LATERAL (SELECT CASE WHEN v_caller.rolsuper THEN 'own' ELSE unsecure.way_to_act(_caller, s.grantor) END AS way WHERE s.grantor IS NOT NULL) AS y ON true
     UNION ALL
     -- An intermediate role that is to be made; one of its name that is not ours has members that nobody knows of.
