@@ -20,7 +20,7 @@ func Parse(file string, r io.Reader) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	read := reader{document: d, bundles: builtins()}
+	read := reader{document: d, bundles: builtins(), lists: map[list][]Grant{}}
 	if d.root != nil {
 		read.file(d.root)
 	}
@@ -42,7 +42,8 @@ func Parse(file string, r io.Reader) (*Policy, error) {
 type reader struct {
 	*document
 	bundles map[string]bundle
-	seen    int // keys, and elements of lists
+	lists   map[list][]Grant // that were read already: aliases are cheap
+	seen    int              // keys, and elements of lists
 	made    int // grants
 
 	databases []string           // that the rest is for
@@ -51,6 +52,12 @@ type reader struct {
 	preserve  []string
 	options   Options
 	roles     []role
+}
+
+// list is a list of sentences of one kind.
+type list struct {
+	node *yaml.Node
+	kind sentenceKind
 }
 
 // section is what is said about one database only, of a role or of all.
@@ -358,8 +365,13 @@ func (r *reader) sentences(n *yaml.Node, of string, kind sentenceKind) []Grant {
 	if r.made > maxGrants {
 		return nil
 	}
+	n = resolved(n)
+	known := list{n, kind}
+	if grants, ok := r.lists[known]; ok {
+		return r.counted(n, grants)
+	}
 	var grants []Grant
-	flow := resolved(n).Style&yaml.FlowStyle != 0
+	flow := n.Style&yaml.FlowStyle != 0
 	for _, item := range r.items(n, of) {
 		text, ok := r.scalar(item, of, "!!str")
 		if !ok {
@@ -376,6 +388,7 @@ func (r *reader) sentences(n *yaml.Node, of string, kind sentenceKind) []Grant {
 		}
 		grants = append(grants, more...)
 	}
+	r.lists[known] = grants
 	return r.counted(n, grants)
 }
 
