@@ -44,7 +44,7 @@ type reader struct {
 	bundles map[string]bundle
 	lists   map[list][]Grant // that were read already: aliases are cheap
 	seen    int              // keys, and elements of lists
-	made    int // grants
+	made    int              // grants
 
 	databases []string           // that the rest is for
 	database  map[string]section // nil: the file does not name any
