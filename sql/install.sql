@@ -90,5 +90,15 @@ BEGIN;
 
 -- room: grant
 \ir grant/role_declaration.sql
+\ir grant/kind.sql
+\ir grant/declaration.sql
+\ir grant/resolve.sql
+\ir grant/authority.sql
+\ir grant/planned_roles.sql
+\ir grant/plan.sql
+\ir grant/role_steps.sql
+\ir grant/difference.sql
+\ir grant/script.sql
+\ir grant/apply.sql
 
 COMMIT;

@@ -1,0 +1,76 @@
+-- With whose rights a change is made. The caller's own; else those of a role that the caller may SET ROLE to; else those of one that he may
+-- make himself a member of, for as long as the work takes.
+
+CREATE OR REPLACE FUNCTION unsecure.may_administer(
+    _caller oid,
+    _role   oid
+)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT c.rolsuper
+        OR pg_has_role(_caller, _role, 'MEMBER WITH ADMIN OPTION')
+        -- Up to PostgreSQL 15, CREATEROLE is enough for every role that is no superuser.
+        OR c.rolcreaterole AND NOT r.rolsuper AND current_setting('server_version_num')::integer < 160000
+    FROM pg_roles c
+    CROSS JOIN pg_roles r
+    WHERE c.oid = _caller AND r.oid = _role;
+$function$;
+
+COMMENT ON FUNCTION unsecure.may_administer(oid, oid) IS 'Whether the caller may give memberships in a role, and alter it. Source: PostgreSQL manual, CREATE ROLE and GRANT.';
+
+CREATE OR REPLACE FUNCTION unsecure.may_set_role(
+    _caller oid,
+    _role   oid
+)
+RETURNS boolean
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    RETURN pg_has_role(_caller, _role, CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.may_set_role(oid, oid) IS 'Whether the caller may SET ROLE to a role.';
+
+CREATE OR REPLACE FUNCTION unsecure.way_to_act(
+    _caller oid,
+    _role   oid
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT CASE
+        WHEN c.rolsuper OR pg_has_role(_caller, _role, 'USAGE') THEN 'own'
+        WHEN unsecure.may_set_role(_caller, _role) THEN 'set'
+        -- Not in circles, and nobody is made a superuser.
+        WHEN unsecure.may_administer(_caller, _role) AND NOT r.rolsuper AND NOT pg_has_role(_role, _caller, 'MEMBER') THEN 'borrow'
+    END
+    FROM pg_roles c
+    CROSS JOIN pg_roles r
+    WHERE c.oid = _caller AND r.oid = _role;
+$function$;
+
+COMMENT ON FUNCTION unsecure.way_to_act(oid, oid) IS
+    'How the caller gets a role''s rights: own (he has them), set (SET ROLE), borrow (a membership that he gives himself); NULL: not at all.';
+
+-- pg_database_owner has no members but the database's owner.
+CREATE OR REPLACE FUNCTION unsecure.acting_owner(_owner oid)
+RETURNS oid
+LANGUAGE sql
+STABLE
+RETURN CASE WHEN _owner = (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = 'pg_database_owner')
+            THEN (SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+            ELSE _owner END;
+
+COMMENT ON FUNCTION unsecure.acting_owner(oid) IS 'The role to act as, to act as this owner.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.may_administer(oid, oid),
+    unsecure.may_set_role(oid, oid),
+    unsecure.way_to_act(oid, oid),
+    unsecure.acting_owner(oid)
+FROM PUBLIC;

@@ -1,0 +1,265 @@
+-- Desired minus actual. The plan is what the statements are made from; auth.plan_roles shows it, auth.sync_roles carries it out.
+
+CREATE TYPE unsecure.grant_step AS (
+    phase       integer,
+    action      text,
+    role_name   text,
+    object      text,
+    head        text,
+    target      text,
+    preposition text,
+    grantee     text,
+    tail        text,
+    reason      text,
+    actor       text,
+    borrowed    text[],
+    problem     text
+);
+
+COMMENT ON TYPE unsecure.grant_step IS
+    'One step of a plan. Its statement is head, target, preposition, grantee (public: PUBLIC) and tail; steps that differ in target and grantee '
+    'alone are one statement. action NULL: for the work alone, and undone by another step. actor: the role to SET ROLE to; borrowed: the '
+    'roles that the caller has to be a member of meanwhile. problem: why it cannot be done.';
+
+CREATE OR REPLACE FUNCTION unsecure.step_statement(_step unsecure.grant_step)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+RETURN (_step).head || coalesce(' ' || (_step).target, '') || coalesce((_step).preposition, '')
+       || CASE (_step).grantee WHEN 'public' THEN 'PUBLIC' ELSE coalesce(quote_ident((_step).grantee), '') END || coalesce((_step).tail, '');
+
+COMMENT ON FUNCTION unsecure.step_statement(unsecure.grant_step) IS 'The statement of one step.';
+
+-- ACLs get slow, and then too big for a row: some 2,400 grantees at best, a quarter of it when their oids have little in common.
+CREATE OR REPLACE FUNCTION unsecure.crowded_acl(OUT for_new integer, OUT for_all integer)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT 500, 1000;
+$function$;
+
+COMMENT ON FUNCTION unsecure.crowded_acl() IS
+    'How many entries an ACL may have before who is new gets his privileges through an intermediate role, and before all do.';
+
+CREATE OR REPLACE FUNCTION unsecure.intermediate_name(
+    _kind       text,
+    _object_oid oid,
+    _subid      bigint,
+    _privileges text[]
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN 'rolewright_via_' || md5(concat_ws('/', (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
+                                          _kind, _object_oid, _subid, array_to_string(_privileges, ',')));
+
+COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS 'What the intermediate role for these privileges on an object is called.';
+
+-- Whose code it is, runs with whose rights: views, SECURITY DEFINER routines, and what a table calls.
+CREATE OR REPLACE FUNCTION unsecure.runs_as_owner(
+    _kind       text,
+    _object_oid oid
+)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+RETURN CASE
+    WHEN _kind IN ('function', 'procedure') THEN (SELECT p.prosecdef FROM pg_catalog.pg_proc p WHERE p.oid = _object_oid)
+    WHEN _kind = 'table' THEN EXISTS (
+        SELECT
+        FROM pg_catalog.pg_class c
+        WHERE c.oid = _object_oid
+          AND (c.relkind IN ('v', 'm') OR c.relhasrules OR c.relhastriggers AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+               OR EXISTS (SELECT FROM pg_catalog.pg_policy o WHERE o.polrelid = c.oid)
+               OR EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))))
+    ELSE false
+END;
+
+COMMENT ON FUNCTION unsecure.runs_as_owner(text, oid) IS 'Whether something runs with the rights of its owner, whoever uses it.';
+
+-- What is not there is an error that lists all of it, unless it is to be skipped or created.
+CREATE OR REPLACE FUNCTION unsecure.require_targets(
+    _elements unsecure.grant_element[],
+    _targets  unsecure.grant_target[],
+    _roles    unsecure.planned_role[],
+    _members  jsonb
+)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_missing text[];
+    v_empty   text;
+BEGIN
+    WITH missing (what, role_name) AS (
+        SELECT t.problem, n.role_name
+        FROM unnest(_targets) AS t
+        JOIN unnest(_elements) AS e ON e.element_no = t.element_no
+        CROSS JOIN LATERAL unnest(e.role_names) AS n (role_name)
+        LEFT JOIN unnest(_roles) AS r ON r.role_name = n.role_name
+        -- What PUBLIC shall not have, it does not have on what is not there.
+        WHERE t.hint = 'missing' AND n.role_name <> 'none'
+          AND (r.missing = 'error' OR r.missing = 'create' AND t.label IS NULL
+               AND NOT (e.is_all AND EXISTS (SELECT FROM unnest(_targets) AS s WHERE s.kind = 'schema' AND s.label = quote_ident(e.schema_name))))
+        UNION ALL
+        SELECT 'role ' || quote_ident(m.role), m.role_name
+        FROM jsonb_to_recordset(_members) AS m (role_name text, role text)
+        JOIN unnest(_roles) AS r ON r.role_name = m.role_name
+        WHERE r.missing = 'error'
+          AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.rolname = m.role)
+          AND NOT EXISTS (SELECT FROM unnest(_roles) AS o WHERE o.role_name = m.role)
+    )
+    SELECT array_agg(s.line ORDER BY s.line COLLATE "C")
+    INTO v_missing
+    FROM (
+        SELECT format('%s (for %s%s)', m.what, min(CASE m.role_name WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(m.role_name) END),
+                      CASE count(DISTINCT m.role_name) WHEN 1 THEN '' ELSE format(' and %s more', count(DISTINCT m.role_name) - 1) END) AS line
+        FROM missing m
+        GROUP BY m.what
+    ) AS s;
+
+    IF v_missing IS NOT NULL THEN
+        RAISE EXCEPTION 'some things that are granted do not exist'
+            USING ERRCODE = 'RW521',
+                  DETAIL  = array_to_string(v_missing[:100], E'.\n') || '.'
+                            || CASE WHEN cardinality(v_missing) > 100 THEN format(E'\nAnd %s more.', cardinality(v_missing) - 100) ELSE '' END,
+                  HINT    = 'Create them, or use the option missing: skip leaves such grants out, create makes schemas and parent roles. Nothing was changed.';
+    END IF;
+
+    FOR v_empty IN SELECT DISTINCT t.problem FROM unnest(_targets) AS t WHERE t.hint = 'empty' ORDER BY 1 LIMIT 100 LOOP
+        RAISE WARNING 'nothing matches %', v_empty;
+    END LOOP;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb) IS
+    'RW521 with all that is missing; a WARNING for each pattern that matches nothing.';
+
+-- What the plan is about: what the declaration names, and what its roles own or have a privilege on.
+CREATE OR REPLACE FUNCTION unsecure.planned_objects(
+    _targets unsecure.grant_target[],
+    _roles   unsecure.planned_role[],
+    _caller  oid
+)
+RETURNS SETOF unsecure.grant_object
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_roles    oid[] := ARRAY(SELECT r.role_oid FROM unnest(_roles) AS r WHERE r.role_oid IS NOT NULL);
+    v_classids oid[];
+    v_oids     oid[];
+    v_subids   bigint[];
+BEGIN
+    SELECT array_agg(f.classid), array_agg(f.oid), array_agg(f.subid)
+    INTO v_classids, v_oids, v_subids
+    FROM (
+        SELECT t.classid, t.object_oid AS oid, t.subid FROM unnest(_targets) AS t WHERE t.label IS NULL AND t.classid <> 'pg_default_acl'::regclass
+        UNION
+        SELECT d.classid, d.objid, d.objsubid
+        FROM pg_shdepend d
+        WHERE d.refclassid = 'pg_authid'::regclass
+          AND d.refobjid = ANY (v_roles)
+          AND d.deptype IN ('a', 'o')
+          AND d.dbid IN (0, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()))
+    ) AS f;
+    RETURN QUERY SELECT * FROM unsecure.grant_objects(v_classids, v_oids, v_subids);
+
+    RETURN QUERY
+    SELECT o.*
+    FROM (
+        SELECT array_agg(f.creator) AS creators, array_agg(f.schema_oid) AS schemas, array_agg(f.kind) AS kinds
+        FROM (
+            SELECT t.object_oid AS creator, t.subid::oid AS schema_oid, t.kind
+            FROM unnest(_targets) AS t
+            WHERE t.classid = 'pg_default_acl'::regclass AND t.label IS NULL
+            UNION
+            SELECT d.defaclrole, d.defaclnamespace, k.kind
+            FROM pg_default_acl d
+            JOIN unsecure.grant_kinds() AS k
+                ON k.kind LIKE 'default %' AND k.acl_code = CASE d.defaclobjtype WHEN 'S' THEN 's'::"char" ELSE d.defaclobjtype END
+            WHERE EXISTS (SELECT FROM aclexplode(d.defaclacl) AS x WHERE x.grantee = ANY (v_roles))
+        ) AS f
+    ) AS a
+    CROSS JOIN LATERAL unsecure.default_objects(a.creators, a.schemas, a.kinds) AS o;
+
+    -- What is to be created.
+    RETURN QUERY
+    SELECT DISTINCT t.kind, t.object_oid, t.subid, CASE WHEN t.kind = 'schema' THEN t.object_oid WHEN t.kind LIKE 'default %' THEN t.subid::oid END,
+           CASE WHEN t.kind LIKE 'default %' THEN (SELECT quote_ident(a.rolname) FROM pg_roles a WHERE a.oid = t.object_oid) ELSE t.label END,
+           CASE WHEN t.kind LIKE 'default %' THEN t.label END,
+           CASE WHEN t.kind = 'schema' THEN _caller WHEN t.kind = 'parameter' THEN 10 ELSE t.object_oid END,
+           CASE WHEN t.kind = 'schema' THEN acldefault('n', _caller) END, true
+    FROM unnest(_targets) AS t
+    WHERE t.label IS NOT NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid) IS
+    'What the grants name, and all that the roles own or have a privilege on in this database, or on what databases share.';
+
+-- The memberships of a declaration, one object each.
+CREATE OR REPLACE FUNCTION unsecure.declared_members(_declaration jsonb)
+RETURNS jsonb
+LANGUAGE sql
+IMMUTABLE
+RETURN (SELECT coalesce(jsonb_agg(g.element || jsonb_build_object('role_name', g.role_name)), '[]')
+        FROM unsecure.declared_grants(_declaration) AS g
+        WHERE g.element ->> 'type' = 'membership');
+
+COMMENT ON FUNCTION unsecure.declared_members(jsonb) IS 'The memberships of a declaration: role_name, and the keys of the grant.';
+
+CREATE OR REPLACE FUNCTION unsecure.plan_grants(
+    _declaration jsonb,
+    _caller      oid
+)
+RETURNS SETOF unsecure.grant_step
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET quote_all_identifiers = off
+SET plan_cache_mode = auto -- these are set below, and with this no longer than the function runs
+SET enable_nestloop = on
+SET enable_hashjoin = on
+SET enable_mergejoin = on
+AS $function$
+DECLARE
+    v_elements unsecure.grant_element[];
+    v_targets  unsecure.grant_target[];
+    v_roles    unsecure.planned_role[];
+    v_objects  unsecure.grant_object[];
+    v_members  jsonb;
+BEGIN
+    PERFORM unsecure.require_declaration(_declaration);
+    v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
+    v_members  := unsecure.declared_members(_declaration);
+    -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps give to each other.
+    IF cardinality(v_elements) <= 20 THEN
+        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
+    ELSE
+        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
+    END IF;
+    v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
+    v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
+    PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
+    v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
+    RETURN QUERY SELECT * FROM unsecure.plan_difference(v_elements, v_targets, v_roles, v_objects, v_members, _caller);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid) IS
+    'What has to be done so that the roles can do what the declaration says, and nothing else; _caller: with whose rights. RW520, RW521, RW503, RW504.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.step_statement(unsecure.grant_step),
+    unsecure.crowded_acl(),
+    unsecure.intermediate_name(text, oid, bigint, text[]),
+    unsecure.runs_as_owner(text, oid),
+    unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb),
+    unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid),
+    unsecure.declared_members(jsonb),
+    unsecure.plan_grants(jsonb, oid)
+FROM PUBLIC;

@@ -1,0 +1,95 @@
+-- The roles that a plan is about: those of the declaration, PUBLIC, and the intermediate roles that they are members of.
+
+CREATE TYPE unsecure.planned_role AS (
+    role_name        text,
+    role_oid         oid,
+    is_public        boolean,
+    is_intermediate  boolean,
+    is_managed       boolean,
+    is_out           boolean,
+    is_all_scope     boolean,
+    can_login        boolean,
+    inherits         boolean,
+    connection_limit integer,
+    valid_until      timestamptz,
+    login            jsonb,
+    preserved        oid[],
+    missing          text,
+    new_owner        text,
+    is_default_owner boolean,
+    name_problem     text
+);
+
+COMMENT ON TYPE unsecure.planned_role IS
+    'A role of a plan, as it is and as its options say. role_oid: NULL: it does not exist. is_managed: its login follows a person. is_out: and '
+    'that one may not log in. login: as declared. preserved: schemas whose contents are left alone.';
+
+CREATE OR REPLACE FUNCTION unsecure.planned_roles(
+    _declaration jsonb,
+    _caller      oid
+)
+RETURNS SETOF unsecure.planned_role
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_managed uuid[] := ARRAY(
+        SELECT d.database_role_id
+        FROM auth.database_role d
+        JOIN jsonb_object_keys(coalesce(_declaration -> 'roles', '{}')) AS k ON k = d.role_name
+        WHERE d.role_kind = 'login' AND d.state <> 'deleted');
+BEGIN
+    RETURN QUERY
+    WITH declared AS MATERIALIZED (
+        SELECT r.key AS role_name, r.value,
+               coalesce(_declaration -> 'options', '{}') || coalesce(r.value -> 'options', '{}') AS options,
+               coalesce(r.value -> 'preserve_schemas', _declaration -> 'preserve_schemas', '[]') AS preserved
+        FROM jsonb_each(coalesce(_declaration -> 'roles', '{}')) AS r
+    ), login AS MATERIALIZED (
+        SELECT g.role_name, g.element FROM unsecure.declared_grants(_declaration) AS g WHERE g.element ->> 'type' = 'login'
+    ), outside AS MATERIALIZED (
+        SELECT l.role_name, coalesce(NOT l.can_login, false) AS is_out FROM unsecure.desired_logins(v_managed, '{}') AS l
+    ), tombstone AS (
+        SELECT DISTINCT ON (d.role_name) d.role_name, d.state, d.last_user_id, d.user_id, d.state_changed_at
+        FROM auth.database_role d
+        ORDER BY d.role_name, d.state = 'deleted', d.state_changed_at DESC
+    ), preserved AS MATERIALIZED (
+        SELECT p.preserved, ARRAY(SELECT n.oid FROM pg_namespace n JOIN jsonb_array_elements_text(p.preserved) AS s ON s = n.nspname) AS oids
+        FROM (SELECT DISTINCT d.preserved FROM declared d) AS p
+    )
+    SELECT d.role_name, a.oid, false, false, o.role_name IS NOT NULL, coalesce(o.is_out, false),
+           coalesce(d.options ->> 'scope', 'all') = 'all',
+           a.rolcanlogin, coalesce(a.rolinherit, true), a.rolconnlimit, nullif(a.rolvaliduntil, 'infinity'), l.element, p.oids,
+           coalesce(d.options ->> 'missing', 'error'),
+           coalesce(d.options ->> 'new_owner', (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller)),
+           NOT d.options ? 'new_owner',
+           CASE WHEN a.oid IS NULL AND t.state = 'deleted' AND NOT coalesce((d.options ->> 'reuse_name')::boolean, false)
+                THEN format('the name was %s''s until %s; option reuse_name hands it on', coalesce('user ' || coalesce(t.user_id, t.last_user_id), 'somebody'), t.state_changed_at)
+                WHEN o.role_name IS NOT NULL AND l.element IS NOT NULL
+                THEN 'its login follows a person: auth.sync_identity sets what can be set' END
+    FROM declared d
+    JOIN preserved p ON p.preserved = d.preserved
+    LEFT JOIN pg_roles a ON a.rolname = d.role_name
+    LEFT JOIN login l ON l.role_name = d.role_name
+    LEFT JOIN outside o ON o.role_name = d.role_name
+    LEFT JOIN tombstone t ON t.role_name = d.role_name
+    UNION ALL
+    SELECT 'public', NULL, true, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
+           coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL
+    WHERE _declaration ? 'public'
+    UNION ALL
+    SELECT i.role_name, i.role_oid, false, true, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
+           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL
+    FROM auth.intermediate_role i
+    JOIN pg_roles a ON a.oid = i.role_oid AND a.rolname = i.role_name
+    WHERE EXISTS (SELECT
+                  FROM pg_auth_members m
+                  JOIN pg_roles r ON r.oid = m.member
+                  WHERE m.roleid = i.role_oid AND _declaration -> 'roles' ? r.rolname::text);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.planned_roles(jsonb, oid) IS 'The roles of a declaration, PUBLIC where it has rules, and the intermediate roles that they are in.';
+
+REVOKE ALL ON FUNCTION unsecure.planned_roles(jsonb, oid) FROM PUBLIC;

@@ -1,0 +1,215 @@
+-- From what a declaration names to what the catalog has.
+
+-- A routine's name alone, or with its argument types: f(integer, text), or "odd name"(integer).
+CREATE OR REPLACE FUNCTION unsecure.find_routines(
+    _schema_oid oid,
+    _name       text,
+    _is_proc    boolean
+)
+RETURNS oid[]
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_named oid[] := ARRAY(SELECT p.oid FROM pg_proc p
+                           WHERE p.pronamespace = _schema_oid AND p.proname = _name AND (p.prokind = 'p') = _is_proc);
+    v_part  text[];
+    v_name  text;
+BEGIN
+    IF v_named <> '{}' OR _name NOT LIKE '%)' THEN
+        RETURN v_named;
+    END IF;
+    v_part := coalesce(regexp_match(_name, '^("(?:[^"]|"")+")\s*\((.*)\)$', 's'), regexp_match(_name, '^([^(]+?)\s*\((.*)\)$', 's'));
+    v_name := CASE WHEN v_part[1] LIKE '"%' THEN replace(substr(v_part[1], 2, length(v_part[1]) - 2), '""', '"') ELSE v_part[1] END;
+    -- Argument types in PostgreSQL's own spelling need no parser.
+    v_named := ARRAY(SELECT p.oid FROM pg_proc p
+                     WHERE p.pronamespace = _schema_oid AND p.proname = v_name AND (p.prokind = 'p') = _is_proc
+                       AND oidvectortypes(p.proargtypes) = v_part[2]);
+    IF v_named = '{}' AND v_name IS NOT NULL THEN
+        v_named := ARRAY(
+            SELECT p.oid
+            FROM pg_proc p
+            WHERE p.oid = to_regprocedure(format('%I.%I(%s)', (SELECT n.nspname FROM pg_namespace n WHERE n.oid = _schema_oid), v_name, v_part[2]))
+              AND (p.prokind = 'p') = _is_proc);
+    END IF;
+    RETURN v_named;
+EXCEPTION
+    WHEN syntax_error OR undefined_object OR undefined_parameter OR invalid_schema_name OR invalid_text_representation OR feature_not_supported
+         OR undefined_table OR invalid_parameter_value OR undefined_function OR name_too_long OR too_many_arguments THEN
+        RETURN '{}';
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.find_routines(oid, text, boolean) IS
+    'Functions (_is_proc: procedures) of a schema by name, all that have it, or by name and argument types; {}: there is none.';
+
+-- Its owner cannot be changed, it follows the table's.
+CREATE OR REPLACE FUNCTION unsecure.belongs_to_table(_sequence_oid oid)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+RETURN EXISTS (
+    SELECT FROM pg_catalog.pg_depend d
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = _sequence_oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i'));
+
+COMMENT ON FUNCTION unsecure.belongs_to_table(oid) IS 'Whether a sequence is owned by a column.';
+
+-- No table's row type, no array and no multirange: their privileges are those of something else.
+CREATE OR REPLACE FUNCTION unsecure.is_type_of_its_own(_type pg_catalog.pg_type)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+RETURN _type.typtype <> 'm'
+   AND (_type.typrelid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = _type.typrelid AND c.relkind = 'c'))
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = _type.oid);
+
+COMMENT ON FUNCTION unsecure.is_type_of_its_own(pg_catalog.pg_type) IS 'Whether privileges on a type can be granted, and its owner changed.';
+
+CREATE TYPE unsecure.grant_target AS (
+    element_no integer,
+    kind       text,
+    classid    oid,
+    object_oid oid,
+    subid      bigint,
+    label      text,
+    problem    text,
+    hint       text
+);
+
+COMMENT ON TYPE unsecure.grant_target IS
+    'Something that a grant names. label: only of what does not exist yet and can be created. problem: what is not there. hint: missing, or '
+    'empty for a pattern that matches nothing.';
+
+CREATE OR REPLACE FUNCTION unsecure.grant_targets(_elements unsecure.grant_element[])
+RETURNS SETOF unsecure.grant_target
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY
+    WITH element AS MATERIALIZED (
+        SELECT e.*, n.oid AS schema_oid, '^(?:' || e.pattern || ')$' AS anchored
+        FROM unnest(_elements) AS e
+        LEFT JOIN pg_namespace n ON n.nspname = e.schema_name
+    ), relation AS MATERIALIZED (
+        SELECT e.element_no, e.kind, e.columns, e.name IS NOT NULL AS is_named, c.oid
+        FROM element e
+        JOIN pg_class c ON c.relnamespace = e.schema_oid AND c.relname = e.name
+        WHERE e.kind IN ('table', 'sequence') AND c.relkind = ANY (CASE e.kind WHEN 'table' THEN '{r,v,m,f,p}' ELSE '{S}' END::"char"[])
+        UNION ALL
+        SELECT e.element_no, e.kind, e.columns, false, c.oid
+        FROM element e
+        JOIN pg_class c ON c.relnamespace = e.schema_oid
+        WHERE e.kind IN ('table', 'sequence') AND e.name IS NULL AND c.relkind = ANY (CASE e.kind WHEN 'table' THEN '{r,v,m,f,p}' ELSE '{S}' END::"char"[])
+          AND (e.is_all OR c.relname ~ e.anchored)
+          AND NOT (e.is_owner AND c.relkind = 'S' AND unsecure.belongs_to_table(c.oid))
+    ), routine AS MATERIALIZED (
+        SELECT e.element_no, e.kind, e.schema_name, unsecure.find_routines(e.schema_oid, e.name, e.kind = 'procedure') AS oids
+        FROM element e
+        WHERE e.kind IN ('function', 'procedure') AND e.name IS NOT NULL
+    ), found (element_no, kind, classid, object_oid, subid) AS (
+        SELECT r.element_no, r.kind, 'pg_class'::regclass::oid, r.oid, 0::bigint FROM relation r WHERE r.columns IS NULL
+        UNION ALL
+        SELECT r.element_no, r.kind, 'pg_class'::regclass, r.oid, a.attnum
+        FROM relation r
+        CROSS JOIN LATERAL unnest(r.columns) AS c (name)
+        JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = c.name AND NOT a.attisdropped
+        UNION ALL
+        SELECT r.element_no, r.kind, 'pg_proc'::regclass, r.oids[1], 0 FROM routine r WHERE cardinality(r.oids) = 1
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_proc'::regclass, p.oid, 0
+        FROM element e
+        JOIN pg_proc p ON p.pronamespace = e.schema_oid AND (p.prokind = 'p') = (e.kind = 'procedure')
+        WHERE e.kind IN ('function', 'procedure') AND e.name IS NULL AND (e.is_all OR p.proname ~ e.anchored)
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_type'::regclass, t.oid, 0
+        FROM element e
+        JOIN pg_type t ON t.typnamespace = e.schema_oid
+        WHERE e.kind = 'type' AND (e.is_all OR t.typname = e.name OR t.typname ~ e.anchored) AND unsecure.is_type_of_its_own(t)
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_namespace'::regclass, n.oid, 0
+        FROM element e JOIN pg_namespace n ON n.nspname = e.name WHERE e.kind = 'schema'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_database'::regclass, d.oid, 0
+        FROM element e JOIN pg_database d ON d.datname = e.name WHERE e.kind = 'database'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_language'::regclass, l.oid, 0
+        FROM element e JOIN pg_language l ON l.lanname = e.name WHERE e.kind = 'language'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_foreign_server'::regclass, s.oid, 0
+        FROM element e JOIN pg_foreign_server s ON s.srvname = e.name WHERE e.kind = 'foreign_server'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_foreign_data_wrapper'::regclass, f.oid, 0
+        FROM element e JOIN pg_foreign_data_wrapper f ON f.fdwname = e.name WHERE e.kind = 'foreign_data_wrapper'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_tablespace'::regclass, t.oid, 0
+        FROM element e JOIN pg_tablespace t ON t.spcname = e.name WHERE e.kind = 'tablespace'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_largeobject'::regclass, m.oid, 0
+        FROM element e JOIN pg_largeobject_metadata m ON m.oid = e.name::bigint::oid WHERE e.kind = 'large_object'
+        UNION ALL
+        SELECT e.element_no, e.kind, 6243, p.object_oid, 0
+        FROM element e JOIN unsecure.parameter_acl() AS p ON p.name = lower(e.name) WHERE e.kind = 'parameter'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_default_acl'::regclass, a.oid, coalesce(e.schema_oid, 0)::bigint
+        FROM element e
+        JOIN pg_roles a ON a.rolname = e.name
+        WHERE e.kind LIKE 'default %' AND (e.schema_name IS NULL OR e.schema_oid IS NOT NULL)
+    )
+    SELECT f.*, NULL::text, NULL::text, NULL::text FROM found f
+    UNION ALL
+    -- Nobody has a privilege on this parameter yet.
+    SELECT e.element_no, e.kind, 6243, unsecure.virtual_oid(lower(e.name)), 0, unsecure.parameter_label(lower(e.name)), NULL, NULL
+    FROM element e
+    WHERE e.kind = 'parameter'
+      AND (e.name LIKE '%.%' OR EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = lower(e.name)))
+      AND NOT EXISTS (SELECT FROM found f WHERE f.element_no = e.element_no)
+    UNION ALL
+    SELECT e.element_no, e.kind, 'pg_namespace'::regclass, unsecure.virtual_oid(e.name), 0, quote_ident(e.name),
+           format('schema %I', e.name), 'missing'
+    FROM element e
+    WHERE e.kind = 'schema' AND NOT EXISTS (SELECT FROM found f WHERE f.element_no = e.element_no)
+    UNION ALL
+    SELECT e.element_no, e.kind, 'pg_default_acl'::regclass, a.oid, unsecure.virtual_oid(e.schema_name)::bigint, e.schema_name,
+           format('schema %I', e.schema_name), 'missing'
+    FROM element e
+    JOIN pg_roles a ON a.rolname = e.name
+    WHERE e.kind LIKE 'default %' AND e.schema_name IS NOT NULL AND e.schema_oid IS NULL
+    UNION ALL
+    SELECT e.element_no, e.kind, NULL, NULL, NULL, NULL,
+           CASE WHEN e.kind LIKE 'default %' AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.rolname = e.name) THEN format('role %I', e.name)
+                WHEN e.schema_name IS NOT NULL AND e.schema_oid IS NULL THEN format('schema %I', e.schema_name)
+                WHEN e.name IS NULL THEN format('%s %s in schema %I', e.kind, to_json(e.pattern), e.schema_name)
+                WHEN e.kind IN ('table', 'sequence', 'type') THEN format('%s %I.%I', e.kind, e.schema_name, e.name)
+                WHEN e.kind IN ('function', 'procedure') THEN (
+                    SELECT CASE WHEN cardinality(r.oids) > 1 THEN format('%s %I.%I: there are several: %s', e.kind, e.schema_name, e.name,
+                                                                         (SELECT string_agg(o::regprocedure::text, ', ' ORDER BY o) FROM unnest(r.oids) AS o))
+                                ELSE format('%s %I.%s', e.kind, e.schema_name, e.name) END
+                    FROM routine r WHERE r.element_no = e.element_no)
+                ELSE format('%s %I', replace(e.kind, '_', ' '), e.name) END,
+           CASE WHEN e.name IS NULL AND e.schema_oid IS NOT NULL THEN 'empty' ELSE 'missing' END
+    FROM element e
+    WHERE e.kind <> 'schema'
+      AND NOT (e.kind LIKE 'default %' AND EXISTS (SELECT FROM pg_roles a WHERE a.rolname = e.name))
+      AND NOT (e.is_all AND e.schema_oid IS NOT NULL)
+      AND NOT (e.kind = 'parameter' AND (e.name LIKE '%.%' OR EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = lower(e.name))))
+      AND NOT EXISTS (SELECT FROM found f WHERE f.element_no = e.element_no)
+      AND NOT EXISTS (SELECT FROM relation r WHERE r.element_no = e.element_no)
+    UNION ALL
+    SELECT r.element_no, r.kind, NULL, NULL, NULL, NULL, format('column %s of table %s', quote_ident(c.name), r.oid::regclass), 'missing'
+    FROM relation r
+    CROSS JOIN LATERAL unnest(r.columns) AS c (name)
+    WHERE r.is_named AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname = c.name AND NOT a.attisdropped);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.grant_targets(unsecure.grant_element[]) IS 'What grants name, and what of it is not there.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.find_routines(oid, text, boolean),
+    unsecure.belongs_to_table(oid),
+    unsecure.is_type_of_its_own(pg_catalog.pg_type),
+    unsecure.grant_targets(unsecure.grant_element[])
+FROM PUBLIC;
