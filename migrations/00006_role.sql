@@ -30,7 +30,7 @@ RETURN CASE
     WHEN coalesce(_role_name, '') = '' THEN 'the name is empty'
     WHEN octet_length(_role_name) > 63 THEN format('the name has %s bytes; PostgreSQL takes 63', octet_length(_role_name))
     WHEN _role_name IN ('public', 'none') OR starts_with(_role_name, 'pg_') THEN 'the name is reserved by PostgreSQL'
-    WHEN starts_with(_role_name, 'rolewright_deleted_') THEN 'the name is reserved by Rolewright'
+    WHEN starts_with(_role_name, 'rolewright_deleted_') OR starts_with(_role_name, 'rolewright_via_') THEN 'the name is reserved by Rolewright'
 END;
 
 COMMENT ON FUNCTION unsecure.role_name_problem(text) IS 'Why no role can have this name; NULL: one can.';
@@ -118,6 +118,46 @@ $function$;
 COMMENT ON FUNCTION unsecure.statements_of(auth.change[]) IS
     'The statements that carry out a plan, in order: neighbours that differ in the member alone are one GRANT or REVOKE.';
 
+-- GRANT does not wait for somebody's open DROP ROLE of the member (or, on 15, of the group), and would leave the membership of nobody. A
+-- privilege does wait, fails when the role is gone, and else keeps it there until we are done: so all of them get one on a function that is
+-- dropped at once. Each is a place in the server's table of locks, which many thousands would fill; of so many it is looked whether
+-- somebody is just dropping one.
+CREATE OR REPLACE FUNCTION unsecure.hold_roles(_role_names text[])
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    IF cardinality(_role_names) BETWEEN 1 AND 1000 THEN
+        CREATE FUNCTION unsecure.held() RETURNS void LANGUAGE sql AS '';
+        EXECUTE 'GRANT EXECUTE ON FUNCTION unsecure.held() TO ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(_role_names) AS m);
+        DROP FUNCTION unsecure.held();
+    END IF;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION unsecure.require_kept(_role_names text[])
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    IF cardinality(_role_names) > 1000 AND EXISTS (
+        SELECT
+        FROM pg_locks l
+        JOIN pg_roles r ON r.oid = l.objid
+        WHERE l.locktype = 'object' AND l.classid = 'pg_authid'::regclass AND l.mode = 'AccessExclusiveLock'
+          AND l.pid IS DISTINCT FROM pg_backend_pid() AND r.rolname = ANY (_role_names))
+    THEN
+        RAISE EXCEPTION 'somebody is dropping a role that is given a membership'
+            USING ERRCODE = 'serialization_failure', HINT = 'Try again. Nothing was changed.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.hold_roles(text[]) IS 'Until the end of the transaction nobody drops these roles, up to 1,000.';
+COMMENT ON FUNCTION unsecure.require_kept(text[]) IS '40001: of more roles than unsecure.hold_roles keeps, somebody is dropping one.';
+
 -- Invoker: with the rights of the function that calls it, or of the superuser who calls a procedure.
 CREATE OR REPLACE FUNCTION unsecure.run_statements(
     _changes  auth.change[],
@@ -142,19 +182,11 @@ BEGIN
         PERFORM set_config('createrole_self_grant', '', true);
     END IF;
 
-    -- GRANT does not wait for somebody's open DROP ROLE of the member (or, on 15, of the group), and would leave the membership of nobody. A
-    -- privilege does wait, fails when the role is gone, and else keeps it there until we are done: so all of them get one on a function that is
-    -- dropped at once. Each is a place in the server's table of locks, which many thousands would fill; of so many it is looked whether
-    -- somebody is just dropping one.
     v_members := ARRAY(
         SELECT g.name FROM unnest(_changes) AS c CROSS JOIN LATERAL (VALUES (c.role_name), (c.object)) AS g (name) WHERE c.action = 'grant'
         EXCEPT
         SELECT n.role_name FROM unnest(_changes) AS n WHERE n.action = 'create');
-    IF cardinality(v_members) BETWEEN 1 AND 1000 THEN
-        CREATE FUNCTION unsecure.held() RETURNS void LANGUAGE sql AS '';
-        EXECUTE 'GRANT EXECUTE ON FUNCTION unsecure.held() TO ' || (SELECT string_agg(quote_ident(m), ', ') FROM unnest(v_members) AS m);
-        DROP FUNCTION unsecure.held();
-    END IF;
+    PERFORM unsecure.hold_roles(v_members);
 
     FOR v_step IN SELECT * FROM unsecure.statements_of(_changes) LOOP
         -- The verifier is in no plan, so it is put in here.
@@ -165,16 +197,7 @@ BEGIN
         PERFORM set_config('createrole_self_grant', v_grants, true);
     END IF;
 
-    IF cardinality(v_members) > 1000 AND EXISTS (
-        SELECT
-        FROM pg_locks l
-        JOIN pg_roles r ON r.oid = l.objid
-        WHERE l.locktype = 'object' AND l.classid = 'pg_authid'::regclass AND l.mode = 'AccessExclusiveLock'
-          AND l.pid IS DISTINCT FROM pg_backend_pid() AND r.rolname = ANY (v_members))
-    THEN
-        RAISE EXCEPTION 'somebody is dropping a role that is given a membership'
-            USING ERRCODE = 'serialization_failure', HINT = 'Try again. Nothing was changed.';
-    END IF;
+    PERFORM unsecure.require_kept(v_members);
 
     -- What PostgreSQL may answer with a mere warning.
     SELECT c.role_name, c.object, m.grantor
@@ -248,6 +271,8 @@ REVOKE ALL ON FUNCTION
     unsecure.require_read_committed(),
     unsecure.lock_roles(),
     unsecure.statements_of(auth.change[]),
+    unsecure.hold_roles(text[]),
+    unsecure.require_kept(text[]),
     unsecure.run_statements(auth.change[], text),
     unsecure.audit_changes(auth.change[]),
     unsecure.execute_changes(auth.change[], text)
@@ -5741,6 +5766,8 @@ DROP TABLE auth.database_role;
 DROP FUNCTION unsecure.execute_changes;
 DROP FUNCTION unsecure.audit_changes;
 DROP FUNCTION unsecure.run_statements;
+DROP FUNCTION unsecure.require_kept;
+DROP FUNCTION unsecure.hold_roles;
 DROP FUNCTION unsecure.statements_of;
 DROP FUNCTION unsecure.lock_roles;
 DROP TABLE unsecure.bindings_lock;

@@ -68,8 +68,2774 @@ REVOKE ALL ON auth.role_declaration, auth.intermediate_role FROM PUBLIC;
 GRANT SELECT ON auth.role_declaration, auth.intermediate_role TO rolewright_operator, rolewright_auditor;
 -- +goose StatementEnd
 
+-- from sql/grant/kind.sql
+-- +goose StatementBegin
+-- What privileges are granted on, and what PostgreSQL says of each kind. Which privileges there are is asked of the server: newer ones have more.
+
+CREATE OR REPLACE FUNCTION unsecure.grant_kinds()
+RETURNS TABLE (
+    kind       text,    -- as in a declaration
+    words      text,    -- as in GRANT … ON
+    owner_word text,    -- as in ALTER … OWNER TO; NULL: ownership is not declared
+    acl_code   "char",  -- as acldefault takes it
+    is_local   boolean, -- belongs to one database
+    in_schema  boolean
+)
+LANGUAGE sql
+IMMUTABLE
+ROWS 19
+AS $function$
+    VALUES
+        ('database',             'DATABASE',             'DATABASE', 'd'::"char", false, false),
+        ('schema',               'SCHEMA',               'SCHEMA',   'n',         true,  false),
+        ('language',             'LANGUAGE',             NULL,       'l',         true,  false),
+        ('foreign_server',       'FOREIGN SERVER',       NULL,       'S',         true,  false),
+        ('foreign_data_wrapper', 'FOREIGN DATA WRAPPER', NULL,       'F',         true,  false),
+        ('tablespace',           'TABLESPACE',           NULL,       't',         false, false),
+        ('parameter',            'PARAMETER',            NULL,       'p',         false, false),
+        ('large_object',         'LARGE OBJECT',         NULL,       'L',         true,  false),
+        ('table',                'TABLE',                'TABLE',    'r',         true,  true),
+        ('sequence',             'SEQUENCE',             'SEQUENCE', 's',         true,  true),
+        ('function',             'FUNCTION',             'ROUTINE',  'f',         true,  true),
+        ('procedure',            'PROCEDURE',            'ROUTINE',  'f',         true,  true),
+        ('type',                 'TYPE',                 'TYPE',     'T',         true,  true),
+        ('default TABLES',        'TABLES',              NULL,       'r',         true,  false),
+        ('default SEQUENCES',     'SEQUENCES',           NULL,       's',         true,  false),
+        ('default FUNCTIONS',     'FUNCTIONS',           NULL,       'f',         true,  false),
+        ('default TYPES',         'TYPES',               NULL,       'T',         true,  false),
+        ('default SCHEMAS',       'SCHEMAS',             NULL,       'n',         true,  false),
+        ('default LARGE OBJECTS', 'LARGE OBJECTS',       NULL,       'L',         true,  false)
+$function$;
+
+COMMENT ON FUNCTION unsecure.grant_kinds() IS 'The kinds of objects that privileges are granted on; default …: default privileges for such objects.';
+
+CREATE OR REPLACE FUNCTION unsecure.kind_privileges(_kind text)
+RETURNS text[]
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    IF _kind = 'column' THEN
+        RETURN '{SELECT,INSERT,UPDATE,REFERENCES}';
+    ELSIF _kind = 'parameter' AND current_setting('server_version_num')::integer < 150000
+          OR _kind = 'default LARGE OBJECTS' AND current_setting('server_version_num')::integer < 180000
+    THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY(SELECT x.privilege_type
+                 FROM unsecure.grant_kinds() AS k
+                 CROSS JOIN LATERAL aclexplode(acldefault(k.acl_code, 10)) AS x
+                 WHERE k.kind = _kind AND x.grantee = 10);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.kind_privileges(text) IS
+    'The privileges that an object of this kind (column: of a table''s) can have on this server. Source: PostgreSQL manual, "Privileges".';
+
+-- What the rows of pg_parameter_acl say, on servers that have them (15 and later).
+CREATE OR REPLACE FUNCTION unsecure.parameter_acl()
+RETURNS TABLE (object_oid oid, name text, acl aclitem[])
+LANGUAGE plpgsql
+STABLE
+ROWS 10
+AS $function$
+BEGIN
+    IF current_setting('server_version_num')::integer >= 150000 THEN
+        RETURN QUERY SELECT p.oid, p.parname, p.paracl FROM pg_catalog.pg_parameter_acl p;
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.parameter_acl() IS 'pg_parameter_acl; no rows before PostgreSQL 15.';
+
+-- What does not exist yet (a schema to be made, a parameter that nobody has a privilege on) needs a key too; real oids are given out from below.
+CREATE OR REPLACE FUNCTION unsecure.virtual_oid(_name text)
+RETURNS oid
+LANGUAGE sql
+IMMUTABLE
+RETURN (4026531840 + (pg_catalog.hashtext(_name)::bigint & 268435455))::oid;
+
+COMMENT ON FUNCTION unsecure.virtual_oid(text) IS 'Stands for something that has no oid.';
+
+CREATE TYPE unsecure.grant_object AS (
+    kind       text,
+    object_oid oid,
+    subid      bigint,
+    schema_oid oid,
+    label      text,
+    column_name text,
+    owner      oid,
+    acl        aclitem[],
+    is_here    boolean
+);
+
+COMMENT ON TYPE unsecure.grant_object IS
+    'Something that privileges are granted on. subid: number of the column, of default privileges (object_oid: their creator) the oid of the '
+    'schema, else 0. label: as GRANT names it. acl: what holds, also where PostgreSQL has NULL. is_here: in, or of, the connected database.';
+
+-- By the catalogs that pg_shdepend names.
+CREATE OR REPLACE FUNCTION unsecure.grant_objects(
+    _classids oid[],
+    _oids     oid[],
+    _subids   bigint[]
+)
+RETURNS SETOF unsecure.grant_object
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY
+    WITH ref AS MATERIALIZED (
+        SELECT DISTINCT r.classid, r.oid, r.subid FROM unnest(_classids, _oids, _subids) AS r (classid, oid, subid)
+    )
+    SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END, c.oid, 0::bigint, n.oid, format('%I.%I', n.nspname, c.relname), NULL::text,
+           c.relowner, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner)), true
+    FROM ref r
+    JOIN pg_class c ON c.oid = r.oid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.classid = 'pg_class'::regclass AND r.subid = 0 AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')
+    UNION ALL
+    SELECT 'table', c.oid, a.attnum, n.oid, format('%I.%I', n.nspname, c.relname), a.attname::text, c.relowner, a.attacl, true
+    FROM ref r
+    JOIN pg_class c ON c.oid = r.oid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = r.subid
+    WHERE r.classid = 'pg_class'::regclass AND r.subid <> 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, p.oid, 0, n.oid,
+           format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), NULL, p.proowner,
+           coalesce(p.proacl, acldefault('f', p.proowner)), true
+    FROM ref r
+    JOIN pg_proc p ON p.oid = r.oid
+    JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE r.classid = 'pg_proc'::regclass
+    UNION ALL
+    SELECT 'type', t.oid, 0, n.oid, format('%I.%I', n.nspname, t.typname), NULL, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner)), true
+    FROM ref r
+    JOIN pg_type t ON t.oid = r.oid
+    JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE r.classid = 'pg_type'::regclass
+    UNION ALL
+    SELECT 'schema', n.oid, 0, n.oid, quote_ident(n.nspname), NULL, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)), true
+    FROM ref r
+    JOIN pg_namespace n ON n.oid = r.oid
+    WHERE r.classid = 'pg_namespace'::regclass
+    UNION ALL
+    SELECT 'database', d.oid, 0, NULL, quote_ident(d.datname), NULL, d.datdba, coalesce(d.datacl, acldefault('d', d.datdba)),
+           d.datname = current_database()
+    FROM ref r
+    JOIN pg_database d ON d.oid = r.oid
+    WHERE r.classid = 'pg_database'::regclass
+    UNION ALL
+    SELECT 'language', l.oid, 0, NULL, quote_ident(l.lanname), NULL, l.lanowner, coalesce(l.lanacl, acldefault('l', l.lanowner)), true
+    FROM ref r
+    JOIN pg_language l ON l.oid = r.oid
+    WHERE r.classid = 'pg_language'::regclass
+    UNION ALL
+    SELECT 'foreign_server', s.oid, 0, NULL, quote_ident(s.srvname), NULL, s.srvowner, coalesce(s.srvacl, acldefault('S', s.srvowner)), true
+    FROM ref r
+    JOIN pg_foreign_server s ON s.oid = r.oid
+    WHERE r.classid = 'pg_foreign_server'::regclass
+    UNION ALL
+    SELECT 'foreign_data_wrapper', f.oid, 0, NULL, quote_ident(f.fdwname), NULL, f.fdwowner, coalesce(f.fdwacl, acldefault('F', f.fdwowner)), true
+    FROM ref r
+    JOIN pg_foreign_data_wrapper f ON f.oid = r.oid
+    WHERE r.classid = 'pg_foreign_data_wrapper'::regclass
+    UNION ALL
+    SELECT 'tablespace', t.oid, 0, NULL, quote_ident(t.spcname), NULL, t.spcowner, coalesce(t.spcacl, acldefault('t', t.spcowner)), true
+    FROM ref r
+    JOIN pg_tablespace t ON t.oid = r.oid
+    WHERE r.classid = 'pg_tablespace'::regclass
+    UNION ALL
+    -- Who depends on large objects names the table of their pages.
+    SELECT 'large_object', m.oid, 0, NULL, m.oid::text, NULL, m.lomowner, coalesce(m.lomacl, acldefault('L', m.lomowner)), true
+    FROM ref r
+    JOIN pg_largeobject_metadata m ON m.oid = r.oid
+    WHERE r.classid = 'pg_largeobject'::regclass;
+
+    IF 6243 = ANY (_classids) THEN -- pg_parameter_acl, which older servers do not have
+        RETURN QUERY
+        SELECT 'parameter', p.object_oid, 0::bigint, NULL::oid, unsecure.parameter_label(p.name), NULL::text, 10::oid, p.acl, true
+        FROM unsecure.parameter_acl() AS p
+        WHERE p.object_oid = ANY (_oids);
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.grant_objects(oid[], oid[], bigint[]) IS
+    'What these are (catalog, oid, number of the column or 0), except default privileges; what is gone is left out.';
+
+-- PARAMETER takes names with dots, each part an identifier.
+CREATE OR REPLACE FUNCTION unsecure.parameter_label(_name text)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+RETURN (SELECT string_agg(quote_ident(p), '.' ORDER BY n) FROM unnest(string_to_array(_name, '.')) WITH ORDINALITY AS t (p, n));
+
+COMMENT ON FUNCTION unsecure.parameter_label(text) IS 'A parameter as GRANT … ON PARAMETER names it.';
+
+-- pg_default_acl in the same shape. An entry for all schemas replaces what PostgreSQL has built in, one for a schema comes on top.
+CREATE OR REPLACE FUNCTION unsecure.default_objects(
+    _creators oid[],
+    _schemas  oid[],
+    _kinds    text[]
+)
+RETURNS SETOF unsecure.grant_object
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT k.kind, r.creator, r.schema_oid::bigint, r.schema_oid,
+           coalesce((SELECT format('%I', a.rolname) FROM pg_roles a WHERE a.oid = r.creator), r.creator::text),
+           (SELECT n.nspname::text FROM pg_namespace n WHERE n.oid = r.schema_oid), r.creator,
+           CASE WHEN d.oid IS NOT NULL THEN d.defaclacl
+                WHEN r.schema_oid <> 0 THEN NULL
+                ELSE acldefault(k.acl_code, r.creator) END,
+           true
+    FROM (
+        SELECT DISTINCT u.* FROM unnest(_creators, _schemas, _kinds) AS u (creator, schema_oid, kind)
+    ) AS r
+    JOIN unsecure.grant_kinds() AS k ON k.kind = r.kind
+    LEFT JOIN pg_default_acl d
+        ON d.defaclrole = r.creator
+       AND d.defaclnamespace = r.schema_oid
+       AND d.defaclobjtype = CASE k.acl_code WHEN 's' THEN 'S'::"char" ELSE k.acl_code END;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.default_objects(oid[], oid[], text[]) IS
+    'Default privileges as objects: creator, schema (0: all), kind (default TABLES, …); column_name: the schema''s name.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.grant_kinds(),
+    unsecure.kind_privileges(text),
+    unsecure.parameter_acl(),
+    unsecure.virtual_oid(text),
+    unsecure.grant_objects(oid[], oid[], bigint[]),
+    unsecure.parameter_label(text),
+    unsecure.default_objects(oid[], oid[], text[])
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/declaration.sql
+-- +goose StatementBegin
+-- What a declaration says, and everything that is wrong with one. Nothing here looks at the objects that it names.
+
+-- The keys of each type of grant, and what their values are.
+CREATE OR REPLACE FUNCTION unsecure.grant_keys()
+RETURNS TABLE (type text, key text, shape text)
+LANGUAGE sql
+IMMUTABLE
+ROWS 110
+AS $function$
+    SELECT *
+    FROM (VALUES
+        ('login', 'password', 'text'), ('login', 'verifier', 'text'), ('login', 'valid_until', 'text'), ('login', 'connection_limit', 'integer'),
+        ('membership', 'role', 'name'), ('membership', 'inherit', 'boolean'), ('membership', 'set', 'boolean'), ('membership', 'admin', 'boolean'),
+        ('default', 'creator', 'name'), ('default', 'schema', 'name'), ('default', 'objects', 'text')) AS v (type, key, shape)
+    UNION ALL
+    SELECT k.kind, s.key, s.shape
+    FROM unsecure.grant_kinds() AS k
+    CROSS JOIN (VALUES ('name', 'text'), ('schema', 'name'), ('pattern', 'text'), ('all', 'boolean'), ('owner', 'boolean')) AS s (key, shape)
+    WHERE k.kind NOT LIKE 'default %'
+      AND (k.in_schema OR s.key IN ('name', 'owner'))
+      AND (k.owner_word IS NOT NULL OR s.key <> 'owner')
+    UNION ALL
+    SELECT k.kind, s.key, s.shape
+    FROM (SELECT g.kind FROM unsecure.grant_kinds() AS g WHERE g.kind NOT LIKE 'default %' UNION ALL SELECT 'default') AS k
+    CROSS JOIN (VALUES ('privileges', 'texts'), ('grant_option', 'boolean'), ('via', 'text'), ('columns', 'texts')) AS s (key, shape)
+    WHERE k.kind = 'table' OR s.key <> 'columns'
+$function$;
+
+COMMENT ON FUNCTION unsecure.grant_keys() IS 'The keys that each type of grant can have, beside type.';
+
+CREATE TYPE unsecure.grant_element AS (
+    element_no   integer,
+    kind         text,
+    schema_name  text,
+    name         text,
+    pattern      text,
+    is_all       boolean,
+    columns      text[],
+    privileges   text[],
+    is_owner     boolean,
+    is_grantable boolean,
+    via          text,
+    role_names   text[],
+    place        text
+);
+
+COMMENT ON TYPE unsecure.grant_element IS
+    'One grant, for all the roles that have it (public: PUBLIC; none: what PUBLIC shall not have; no role can have these names). kind: as unsecure.grant_kinds. place: where '
+    'it first stands.';
+
+-- One row per grant and role. What is not of the right shape is left out; unsecure.declaration_problems has said it.
+CREATE OR REPLACE FUNCTION unsecure.declared_grants(_declaration jsonb)
+RETURNS TABLE (role_name text, nth bigint, action text, element jsonb)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT r.key, g.nth, 'grant', g.element
+    FROM jsonb_each(CASE jsonb_typeof(_declaration -> 'roles') WHEN 'object' THEN _declaration -> 'roles' ELSE '{}' END) AS r
+    CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(r.value -> 'grants') WHEN 'array' THEN r.value -> 'grants' ELSE '[]' END)
+        WITH ORDINALITY AS g (element, nth)
+    UNION ALL
+    SELECT 'public', g.nth, g.element ->> 'action', g.element - 'action'
+    FROM jsonb_array_elements(CASE jsonb_typeof(_declaration -> 'public') WHEN 'array' THEN _declaration -> 'public' ELSE '[]' END)
+        WITH ORDINALITY AS g (element, nth)
+    WHERE jsonb_typeof(g.element) = 'object'
+$function$;
+
+COMMENT ON FUNCTION unsecure.declared_grants(jsonb) IS 'The grants of a declaration with their roles; PUBLIC''s rules under public.';
+
+CREATE OR REPLACE FUNCTION unsecure.pattern_problem(_pattern text)
+RETURNS text
+LANGUAGE plpgsql
+IMMUTABLE
+AS $function$
+BEGIN
+    PERFORM '' ~ ('^(?:' || _pattern || ')$');
+    RETURN NULL;
+EXCEPTION
+    WHEN invalid_regular_expression THEN
+        RETURN SQLERRM;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.pattern_problem(text) IS 'Why a pattern is no regular expression; NULL: it is one.';
+
+CREATE OR REPLACE FUNCTION unsecure.shape_problem(
+    _shape text,
+    _value jsonb
+)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT CASE _shape
+        WHEN 'text' THEN CASE WHEN jsonb_typeof(_value) NOT IN ('string', 'number') OR _value = '""' THEN 'a string is needed that is not empty' END
+        WHEN 'name' THEN CASE WHEN jsonb_typeof(_value) <> 'string' OR _value = '""' THEN 'a name is needed'
+                              WHEN octet_length(_value #>> '{}') > 63 THEN 'PostgreSQL''s names have at most 63 bytes' END
+        WHEN 'boolean' THEN CASE WHEN jsonb_typeof(_value) <> 'boolean' THEN 'true or false is needed' END
+        WHEN 'integer' THEN CASE WHEN jsonb_typeof(_value) <> 'number' THEN 'an integer is needed'
+                                 WHEN (_value #>> '{}')::numeric NOT BETWEEN -1 AND 2147483647 OR (_value #>> '{}')::numeric % 1 <> 0
+                                     THEN 'an integer is needed; -1: no limit' END
+        WHEN 'texts' THEN CASE WHEN jsonb_typeof(_value) <> 'array' OR _value = '[]' THEN 'a list is needed that is not empty'
+                               WHEN EXISTS (SELECT FROM jsonb_array_elements(_value) AS v WHERE jsonb_typeof(v) <> 'string') THEN 'a list of strings is needed' END
+    END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.shape_problem(text, jsonb) IS 'What is wrong with a value that shall be a text, name, boolean, integer or texts; NULL: nothing.';
+
+-- Of one grant whose keys have the right shapes.
+CREATE OR REPLACE FUNCTION unsecure.grant_problems(
+    _grant     jsonb,
+    _is_public boolean
+)
+RETURNS SETOF text
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_type  text := _grant ->> 'type';
+    v_16    boolean := current_setting('server_version_num')::integer >= 160000;
+    v_kind  text := CASE v_type WHEN 'default' THEN 'default ' || upper(_grant ->> 'objects') ELSE v_type END;
+    v_known text[];
+BEGIN
+    IF _is_public AND v_type IN ('login', 'membership') THEN
+        RETURN NEXT format('PUBLIC has no %s', v_type);
+    ELSIF _is_public AND _grant ?| '{owner,via,grant_option}' THEN
+        RETURN NEXT 'owner, via and grant_option are not for PUBLIC';
+    END IF;
+    IF v_type = 'login' THEN
+        IF _grant ?& '{password,verifier}' THEN
+            RETURN NEXT 'password or verifier, not both';
+        ELSIF _grant ? 'verifier' THEN
+            PERFORM unsecure.require_verifier(_grant ->> 'verifier');
+        END IF;
+        IF _grant ? 'valid_until' AND unsecure.attribute_instant(_grant ->> 'valid_until') IS NULL THEN
+            RETURN NEXT 'valid_until: a timestamp with an offset is needed, as in 2030-12-31T23:59:59+01:00';
+        END IF;
+        RETURN;
+    ELSIF v_type = 'membership' THEN
+        IF NOT _grant ? 'role' THEN
+            RETURN NEXT 'role is missing';
+        END IF;
+        IF NOT v_16 AND _grant @> '{"inherit": false}' THEN
+            RETURN NEXT 'inherit: PostgreSQL 15 and older take it from the role''s own attribute';
+        END IF;
+        IF NOT v_16 AND _grant @> '{"set": false}' THEN
+            RETURN NEXT 'set: PostgreSQL 15 and older have no such option';
+        END IF;
+        RETURN;
+    END IF;
+
+    IF v_type = 'default' THEN
+        IF NOT _grant ?& '{creator,objects}' THEN
+            RETURN NEXT 'creator and objects are needed';
+            RETURN;
+        ELSIF NOT EXISTS (SELECT FROM unsecure.grant_kinds() AS k WHERE k.kind = v_kind) THEN
+            RETURN NEXT format('objects: %s is none of TABLES, SEQUENCES, FUNCTIONS, TYPES, SCHEMAS', _grant -> 'objects');
+            RETURN;
+        ELSIF _grant ? 'schema' AND v_kind IN ('default SCHEMAS', 'default LARGE OBJECTS') THEN
+            RETURN NEXT format('schema: there are no default privileges on %s within one', upper(_grant ->> 'objects'));
+        END IF;
+    ELSIF (SELECT k.in_schema FROM unsecure.grant_kinds() AS k WHERE k.kind = v_type) THEN
+        IF NOT _grant ? 'schema' THEN
+            RETURN NEXT 'schema is missing';
+        END IF;
+        IF (_grant ? 'name')::integer + (_grant ? 'pattern')::integer + (_grant ? 'all')::integer <> 1 OR _grant @> '{"all": false}' THEN
+            RETURN NEXT 'one of name, pattern and "all": true is needed';
+        END IF;
+    ELSIF NOT _grant ? 'name' THEN
+        RETURN NEXT 'name is missing';
+    ELSIF v_type = 'large_object' AND (_grant ->> 'name' !~ '^[0-9]{1,10}$' OR (_grant ->> 'name')::numeric > 4294967295) THEN
+        RETURN NEXT 'name: the number of a large object is needed';
+    END IF;
+    IF v_type NOT IN ('function', 'procedure', 'large_object') AND octet_length(_grant ->> 'name') > 63 THEN
+        RETURN NEXT 'name: PostgreSQL''s names have at most 63 bytes';
+    END IF;
+    IF _grant ? 'pattern' AND unsecure.pattern_problem(_grant ->> 'pattern') IS NOT NULL THEN
+        RETURN NEXT 'pattern: ' || unsecure.pattern_problem(_grant ->> 'pattern');
+    END IF;
+
+    IF _grant @> '{"owner": false}' OR (_grant ? 'privileges') = (_grant ? 'owner') THEN
+        RETURN NEXT CASE WHEN EXISTS (SELECT FROM unsecure.grant_kinds() AS k WHERE k.kind = v_type AND k.owner_word IS NOT NULL)
+                         THEN 'either privileges or "owner": true is needed' ELSE 'privileges are missing' END;
+    ELSIF _grant ? 'owner' AND _grant ?| '{columns,via,grant_option}' THEN
+        RETURN NEXT 'columns, via and grant_option are not for owners';
+    END IF;
+    IF _grant ? 'via' AND _grant ->> 'via' NOT IN ('auto', 'direct', 'group') THEN
+        RETURN NEXT format('via: %s is none of auto, direct, group', _grant -> 'via');
+    ELSIF _grant @> '{"via": "group", "grant_option": true}' THEN
+        RETURN NEXT 'via: grant options are not given through a group';
+    END IF;
+    v_known := unsecure.kind_privileges(CASE WHEN _grant ? 'columns' THEN 'column' ELSE v_kind END);
+    RETURN QUERY
+    SELECT format('privileges: %s is none of %s', to_json(p), CASE v_known WHEN '{}' THEN 'those that this server has' ELSE array_to_string(v_known, ', ') END)
+    FROM jsonb_array_elements_text(_grant -> 'privileges') AS p
+    WHERE upper(p) NOT IN ('ALL', 'TEMP') AND upper(p) <> ALL (v_known) OR upper(p) = 'TEMP' AND v_type <> 'database' OR v_known = '{}';
+    IF (SELECT count(*) FROM jsonb_array_elements_text(_grant -> 'privileges') AS p WHERE upper(p) = 'ALL') > 0 AND jsonb_array_length(_grant -> 'privileges') > 1 THEN
+        RETURN NEXT 'privileges: ALL stands alone';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.grant_problems(jsonb, boolean) IS 'What is wrong with a grant whose keys have the right shapes, or one of PUBLIC''s rules.';
+
+CREATE OR REPLACE FUNCTION unsecure.option_problems(
+    _options  jsonb,
+    _of_roles boolean
+)
+RETURNS SETOF text
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT CASE jsonb_typeof(_options) WHEN 'object' THEN NULL ELSE 'options: an object is needed' END
+    UNION ALL
+    SELECT format('option %s: ', to_json(o.key)) || CASE
+        WHEN o.key NOT IN ('missing', 'new_owner', 'scope', 'reuse_name', 'lock_key', 'plan_hash') THEN 'there is no such option'
+        WHEN o.key IN ('lock_key', 'plan_hash') AND _of_roles THEN 'it is not for single roles'
+        WHEN o.key = 'missing' THEN CASE WHEN o.value NOT IN ('"error"', '"skip"', '"create"') THEN 'error, skip or create is needed' END
+        WHEN o.key = 'scope' THEN CASE WHEN o.value NOT IN ('"all"', '"database"') THEN 'all or database is needed' END
+        WHEN o.key = 'reuse_name' THEN unsecure.shape_problem('boolean', o.value)
+        WHEN o.key = 'new_owner' THEN coalesce(unsecure.shape_problem('name', o.value), CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = o.value #>> '{}') THEN 'there is no such role' END)
+        WHEN o.key = 'lock_key' THEN
+            CASE WHEN jsonb_typeof(o.value) <> 'number' THEN 'a 64-bit integer is needed'
+                 WHEN (o.value #>> '{}')::numeric NOT BETWEEN -9223372036854775808 AND 9223372036854775807 OR (o.value #>> '{}')::numeric % 1 <> 0
+                     THEN 'a 64-bit integer is needed' END
+        ELSE unsecure.shape_problem('text', o.value)
+    END
+    FROM jsonb_each(CASE jsonb_typeof(_options) WHEN 'object' THEN _options ELSE '{}' END) AS o;
+$function$;
+
+COMMENT ON FUNCTION unsecure.option_problems(jsonb, boolean) IS 'What is wrong with the options of a declaration, or of one of its roles.';
+
+CREATE OR REPLACE FUNCTION unsecure.role_declaration_problems(_declaration jsonb)
+RETURNS text[]
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH part AS (
+        SELECT p.key, p.value FROM jsonb_each(CASE jsonb_typeof(_declaration) WHEN 'object' THEN _declaration ELSE '{}' END) AS p
+    ), role AS (
+        SELECT r.key AS name, r.value
+        FROM part p
+        CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(p.value) WHEN 'object' THEN p.value ELSE '{}' END) AS r
+        WHERE p.key = 'roles'
+    ), declared AS MATERIALIZED (
+        SELECT * FROM unsecure.declared_grants(_declaration)
+    ), element AS MATERIALIZED (
+        SELECT d.element, d.role_name = 'public' AS is_public, jsonb_typeof(d.element) AS type_of, d.element ->> 'type' AS type,
+               (array_agg(CASE d.role_name WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(d.role_name) END || ', grant ' || d.nth
+                          ORDER BY d.role_name COLLATE "C", d.nth))[1]
+               || CASE count(*) WHEN 1 THEN '' ELSE format(' (and %s more)', count(*) - 1) END AS place
+        FROM declared d
+        GROUP BY d.element, d.role_name = 'public'
+    ), key_problem AS MATERIALIZED (
+        SELECT e.place, e.element, e.is_public,
+               CASE WHEN k.key IS NULL THEN format('there is no key %s', to_json(x.key))
+                    ELSE x.key || ': ' || unsecure.shape_problem(k.shape, x.value) END AS what
+        FROM element e
+        CROSS JOIN LATERAL jsonb_each(CASE e.type_of WHEN 'object' THEN e.element - 'type' ELSE '{}' END) AS x
+        LEFT JOIN unsecure.grant_keys() AS k ON k.type = e.type AND k.key = x.key
+        WHERE e.type IN (SELECT g.type FROM unsecure.grant_keys() AS g)
+    ), problem (place, what) AS (
+        SELECT NULL, 'a declaration is an object' WHERE jsonb_typeof(_declaration) IS DISTINCT FROM 'object'
+        UNION ALL
+        SELECT NULL, CASE WHEN p.key IN ('roles', 'public', 'preserve_schemas', 'options', 'drop_unused') THEN CASE
+                              WHEN p.key = 'roles' AND jsonb_typeof(p.value) <> 'object' THEN 'roles: an object is needed, with the roles'' names as its keys'
+                              WHEN p.key = 'drop_unused' THEN 'drop_unused: ' || unsecure.shape_problem('boolean', p.value)
+                              WHEN p.key = 'public' AND jsonb_typeof(p.value) <> 'array' THEN 'public: an array of rules is needed'
+                          END ELSE format('there is no key %s', to_json(p.key)) END
+        FROM part p
+        UNION ALL
+        SELECT NULL, unsecure.option_problems(p.value, false) FROM part p WHERE p.key = 'options'
+        UNION ALL
+        SELECT o.place, 'preserve_schemas: a list of names is needed'
+        FROM (
+            SELECT NULL AS place, p.value FROM part p WHERE p.key = 'preserve_schemas'
+            UNION ALL
+            SELECT 'role ' || quote_ident(r.name), r.value -> 'preserve_schemas' FROM role r WHERE r.value ? 'preserve_schemas'
+        ) AS o
+        WHERE o.value <> '[]' AND unsecure.shape_problem('texts', o.value) IS NOT NULL
+        UNION ALL
+        SELECT 'role ' || quote_ident(r.name), 'an object with a list of grants is needed'
+        FROM role r
+        WHERE jsonb_typeof(r.value) <> 'object' OR jsonb_typeof(r.value -> 'grants') IS DISTINCT FROM 'array'
+        UNION ALL
+        SELECT 'role ' || quote_ident(r.name), format('there is no key %s', to_json(k))
+        FROM role r
+        CROSS JOIN LATERAL jsonb_object_keys(CASE jsonb_typeof(r.value) WHEN 'object' THEN r.value ELSE '{}' END) AS k
+        WHERE k NOT IN ('grants', 'preserve_schemas', 'options')
+        UNION ALL
+        SELECT 'role ' || quote_ident(r.name), unsecure.option_problems(r.value -> 'options', true)
+        FROM role r
+        WHERE jsonb_typeof(r.value) = 'object' AND r.value ? 'options'
+        UNION ALL
+        SELECT 'public, grant ' || g.nth, CASE WHEN jsonb_typeof(g.element) <> 'object' THEN 'a grant is an object' ELSE 'action: grant or revoke is needed' END
+        FROM part p
+        CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(p.value) WHEN 'array' THEN p.value ELSE '[]' END) WITH ORDINALITY AS g (element, nth)
+        WHERE p.key = 'public' AND (jsonb_typeof(g.element) <> 'object' OR coalesce(g.element ->> 'action', '') NOT IN ('grant', 'revoke'))
+        UNION ALL
+        SELECT e.place, CASE WHEN e.type_of <> 'object' THEN 'a grant is an object'
+                             WHEN e.type IS NULL THEN 'type is missing'
+                             ELSE format('there is no type %s', e.element -> 'type') END
+        FROM element e
+        WHERE e.type_of <> 'object' OR e.type IS NULL OR e.type NOT IN (SELECT g.type FROM unsecure.grant_keys() AS g)
+        UNION ALL
+        SELECT k.place, k.what FROM key_problem k
+        UNION ALL
+        SELECT e.place, unsecure.grant_problems(e.element, e.is_public)
+        FROM element e
+        WHERE e.type_of = 'object'
+          AND e.type IN (SELECT g.type FROM unsecure.grant_keys() AS g)
+          AND NOT EXISTS (SELECT FROM key_problem k WHERE k.element = e.element AND k.is_public = e.is_public AND k.what IS NOT NULL)
+        UNION ALL
+        SELECT 'role ' || quote_ident(d.role_name), CASE WHEN d.element ->> 'type' = 'login' THEN 'there are two logins'
+                                                        ELSE format('two memberships in %s differ', to_json(d.element ->> 'role')) END
+        FROM declared d
+        WHERE d.element ->> 'type' IN ('login', 'membership')
+        GROUP BY d.role_name, d.element ->> 'type', d.element ->> 'role'
+        HAVING count(*) > 1 AND (d.element ->> 'type' = 'login' OR count(DISTINCT d.element) > 1)
+    )
+    SELECT coalesce(array_agg(concat_ws(': ', p.place, p.what) ORDER BY p.place COLLATE "C" NULLS FIRST, p.what COLLATE "C"), '{}')
+    FROM problem p
+    WHERE p.what IS NOT NULL;
+$function$;
+
+COMMENT ON FUNCTION unsecure.role_declaration_problems(jsonb) IS 'Everything that is wrong with a declaration by itself, in words; {}: nothing. No secret is among them.';
+
+CREATE OR REPLACE FUNCTION unsecure.require_role_declaration(_declaration jsonb)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_problems text[] := unsecure.role_declaration_problems(_declaration);
+    v_role     text;
+BEGIN
+    IF v_problems <> '{}' THEN
+        RAISE EXCEPTION 'the declaration is not understood'
+            USING ERRCODE = 'RW520',
+                  DETAIL  = array_to_string(v_problems[:100], E'.\n') || '.'
+                            || CASE WHEN cardinality(v_problems) > 100 THEN format(E'\nAnd %s more.', cardinality(v_problems) - 100) ELSE '' END,
+                  HINT    = 'The COMMENT of auth.sync_role says what can be declared. Nothing was changed.';
+    END IF;
+    FOR v_role IN SELECT jsonb_object_keys(coalesce(_declaration -> 'roles', '{}')) LOOP
+        PERFORM unsecure.require_touchable(v_role);
+    END LOOP;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_role_declaration(jsonb) IS
+    'RW520 with all that is wrong with a declaration; RW503, RW504: a role in it is not for Rolewright to change, or can have no such name.';
+
+-- Thousands of roles often have the same grants: each is looked at once.
+CREATE OR REPLACE FUNCTION unsecure.grant_elements(_declaration jsonb)
+RETURNS SETOF unsecure.grant_element
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT row_number() OVER (ORDER BY e.first_role, e.first_nth)::integer,
+           CASE e.element ->> 'type' WHEN 'default' THEN 'default ' || upper(e.element ->> 'objects') ELSE e.element ->> 'type' END,
+           e.element ->> 'schema',
+           CASE e.element ->> 'type' WHEN 'default' THEN e.element ->> 'creator' WHEN 'membership' THEN e.element ->> 'role' ELSE e.element ->> 'name' END,
+           e.element ->> 'pattern',
+           coalesce((e.element ->> 'all')::boolean, false),
+           CASE WHEN e.element ? 'columns' THEN ARRAY(SELECT jsonb_array_elements_text(e.element -> 'columns')) END,
+           CASE WHEN e.element ? 'privileges' AND upper(e.element -> 'privileges' ->> 0) = 'ALL' THEN
+                    unsecure.kind_privileges(CASE WHEN e.element ? 'columns' THEN 'column'
+                                                  WHEN e.element ->> 'type' = 'default' THEN 'default ' || upper(e.element ->> 'objects')
+                                                  ELSE e.element ->> 'type' END)
+                WHEN e.element ? 'privileges' THEN ARRAY(SELECT DISTINCT CASE upper(p) WHEN 'TEMP' THEN 'TEMPORARY' ELSE upper(p) END
+                                                         FROM jsonb_array_elements_text(e.element -> 'privileges') AS p) END,
+           coalesce((e.element ->> 'owner')::boolean, false),
+           coalesce((e.element ->> 'grant_option')::boolean, false),
+           coalesce(e.element ->> 'via', 'auto'),
+           e.role_names,
+           CASE e.first_role WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(e.first_role) END || ', grant ' || e.first_nth
+    FROM (
+        SELECT d.element, array_agg(DISTINCT CASE d.action WHEN 'revoke' THEN 'none' ELSE d.role_name END) AS role_names,
+               min(d.role_name COLLATE "C") AS first_role, min(d.nth) AS first_nth
+        FROM unsecure.declared_grants(_declaration) AS d
+        WHERE d.element ->> 'type' NOT IN ('login', 'membership')
+        GROUP BY d.element, d.action
+    ) AS e;
+$function$;
+
+COMMENT ON FUNCTION unsecure.grant_elements(jsonb) IS 'The grants of a declaration that is understood, except logins and memberships.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.grant_keys(),
+    unsecure.declared_grants(jsonb),
+    unsecure.pattern_problem(text),
+    unsecure.shape_problem(text, jsonb),
+    unsecure.grant_problems(jsonb, boolean),
+    unsecure.option_problems(jsonb, boolean),
+    unsecure.role_declaration_problems(jsonb),
+    unsecure.require_role_declaration(jsonb),
+    unsecure.grant_elements(jsonb)
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/resolve.sql
+-- +goose StatementBegin
+-- From what a declaration names to what the catalog has.
+
+-- A routine's name alone, or with its argument types: f(integer, text), or "odd name"(integer).
+CREATE OR REPLACE FUNCTION unsecure.find_routines(
+    _schema_oid oid,
+    _name       text,
+    _is_proc    boolean
+)
+RETURNS oid[]
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_named oid[] := ARRAY(SELECT p.oid FROM pg_proc p
+                           WHERE p.pronamespace = _schema_oid AND p.proname = _name AND (p.prokind = 'p') = _is_proc);
+    v_part  text[];
+    v_name  text;
+BEGIN
+    IF v_named <> '{}' OR _name NOT LIKE '%)' THEN
+        RETURN v_named;
+    END IF;
+    v_part := coalesce(regexp_match(_name, '^("(?:[^"]|"")+")\s*\((.*)\)$', 's'), regexp_match(_name, '^([^(]+?)\s*\((.*)\)$', 's'));
+    v_name := CASE WHEN v_part[1] LIKE '"%' THEN replace(substr(v_part[1], 2, length(v_part[1]) - 2), '""', '"') ELSE v_part[1] END;
+    -- Argument types in PostgreSQL's own spelling need no parser.
+    v_named := ARRAY(SELECT p.oid FROM pg_proc p
+                     WHERE p.pronamespace = _schema_oid AND p.proname = v_name AND (p.prokind = 'p') = _is_proc
+                       AND oidvectortypes(p.proargtypes) = v_part[2]);
+    IF v_named = '{}' AND v_name IS NOT NULL THEN
+        v_named := ARRAY(
+            SELECT p.oid
+            FROM pg_proc p
+            WHERE p.oid = to_regprocedure(format('%I.%I(%s)', (SELECT n.nspname FROM pg_namespace n WHERE n.oid = _schema_oid), v_name, v_part[2]))
+              AND (p.prokind = 'p') = _is_proc);
+    END IF;
+    RETURN v_named;
+EXCEPTION
+    WHEN syntax_error OR undefined_object OR undefined_parameter OR invalid_schema_name OR invalid_text_representation OR feature_not_supported
+         OR undefined_table OR invalid_parameter_value OR undefined_function OR name_too_long OR too_many_arguments THEN
+        RETURN '{}';
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.find_routines(oid, text, boolean) IS
+    'Functions (_is_proc: procedures) of a schema by name, all that have it, or by name and argument types; {}: there is none.';
+
+-- Its owner cannot be changed, it follows the table's.
+CREATE OR REPLACE FUNCTION unsecure.belongs_to_table(_sequence_oid oid)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+RETURN EXISTS (
+    SELECT FROM pg_catalog.pg_depend d
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = _sequence_oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i'));
+
+COMMENT ON FUNCTION unsecure.belongs_to_table(oid) IS 'Whether a sequence is owned by a column.';
+
+-- No table's row type, no array and no multirange: their privileges are those of something else.
+CREATE OR REPLACE FUNCTION unsecure.is_type_of_its_own(_type pg_catalog.pg_type)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+RETURN _type.typtype <> 'm'
+   AND (_type.typrelid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = _type.typrelid AND c.relkind = 'c'))
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = _type.oid);
+
+COMMENT ON FUNCTION unsecure.is_type_of_its_own(pg_catalog.pg_type) IS 'Whether privileges on a type can be granted, and its owner changed.';
+
+CREATE TYPE unsecure.grant_target AS (
+    element_no integer,
+    kind       text,
+    classid    oid,
+    object_oid oid,
+    subid      bigint,
+    label      text,
+    problem    text,
+    hint       text
+);
+
+COMMENT ON TYPE unsecure.grant_target IS
+    'Something that a grant names. label: only of what does not exist yet and can be created. problem: what is not there. hint: missing, or '
+    'empty for a pattern that matches nothing.';
+
+CREATE OR REPLACE FUNCTION unsecure.grant_targets(_elements unsecure.grant_element[])
+RETURNS SETOF unsecure.grant_target
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY
+    WITH element AS MATERIALIZED (
+        SELECT e.*, n.oid AS schema_oid, '^(?:' || e.pattern || ')$' AS anchored
+        FROM unnest(_elements) AS e
+        LEFT JOIN pg_namespace n ON n.nspname = e.schema_name
+    ), relation AS MATERIALIZED (
+        SELECT e.element_no, e.kind, e.columns, e.name IS NOT NULL AS is_named, c.oid
+        FROM element e
+        JOIN pg_class c ON c.relnamespace = e.schema_oid AND c.relname = e.name
+        WHERE e.kind IN ('table', 'sequence') AND c.relkind = ANY (CASE e.kind WHEN 'table' THEN '{r,v,m,f,p}' ELSE '{S}' END::"char"[])
+        UNION ALL
+        SELECT e.element_no, e.kind, e.columns, false, c.oid
+        FROM element e
+        JOIN pg_class c ON c.relnamespace = e.schema_oid
+        WHERE e.kind IN ('table', 'sequence') AND e.name IS NULL AND c.relkind = ANY (CASE e.kind WHEN 'table' THEN '{r,v,m,f,p}' ELSE '{S}' END::"char"[])
+          AND (e.is_all OR c.relname ~ e.anchored)
+          AND NOT (e.is_owner AND c.relkind = 'S' AND unsecure.belongs_to_table(c.oid))
+    ), routine AS MATERIALIZED (
+        SELECT e.element_no, e.kind, e.schema_name, unsecure.find_routines(e.schema_oid, e.name, e.kind = 'procedure') AS oids
+        FROM element e
+        WHERE e.kind IN ('function', 'procedure') AND e.name IS NOT NULL
+    ), found (element_no, kind, classid, object_oid, subid) AS (
+        SELECT r.element_no, r.kind, 'pg_class'::regclass::oid, r.oid, 0::bigint FROM relation r WHERE r.columns IS NULL
+        UNION ALL
+        SELECT r.element_no, r.kind, 'pg_class'::regclass, r.oid, a.attnum
+        FROM relation r
+        CROSS JOIN LATERAL unnest(r.columns) AS c (name)
+        JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = c.name AND NOT a.attisdropped
+        UNION ALL
+        SELECT r.element_no, r.kind, 'pg_proc'::regclass, r.oids[1], 0 FROM routine r WHERE cardinality(r.oids) = 1
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_proc'::regclass, p.oid, 0
+        FROM element e
+        JOIN pg_proc p ON p.pronamespace = e.schema_oid AND (p.prokind = 'p') = (e.kind = 'procedure')
+        WHERE e.kind IN ('function', 'procedure') AND e.name IS NULL AND (e.is_all OR p.proname ~ e.anchored)
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_type'::regclass, t.oid, 0
+        FROM element e
+        JOIN pg_type t ON t.typnamespace = e.schema_oid
+        WHERE e.kind = 'type' AND (e.is_all OR t.typname = e.name OR t.typname ~ e.anchored) AND unsecure.is_type_of_its_own(t)
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_namespace'::regclass, n.oid, 0
+        FROM element e JOIN pg_namespace n ON n.nspname = e.name WHERE e.kind = 'schema'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_database'::regclass, d.oid, 0
+        FROM element e JOIN pg_database d ON d.datname = e.name WHERE e.kind = 'database'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_language'::regclass, l.oid, 0
+        FROM element e JOIN pg_language l ON l.lanname = e.name WHERE e.kind = 'language'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_foreign_server'::regclass, s.oid, 0
+        FROM element e JOIN pg_foreign_server s ON s.srvname = e.name WHERE e.kind = 'foreign_server'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_foreign_data_wrapper'::regclass, f.oid, 0
+        FROM element e JOIN pg_foreign_data_wrapper f ON f.fdwname = e.name WHERE e.kind = 'foreign_data_wrapper'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_tablespace'::regclass, t.oid, 0
+        FROM element e JOIN pg_tablespace t ON t.spcname = e.name WHERE e.kind = 'tablespace'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_largeobject'::regclass, m.oid, 0
+        FROM element e JOIN pg_largeobject_metadata m ON m.oid = e.name::bigint::oid WHERE e.kind = 'large_object'
+        UNION ALL
+        SELECT e.element_no, e.kind, 6243, p.object_oid, 0
+        FROM element e JOIN unsecure.parameter_acl() AS p ON p.name = lower(e.name) WHERE e.kind = 'parameter'
+        UNION ALL
+        SELECT e.element_no, e.kind, 'pg_default_acl'::regclass, a.oid, coalesce(e.schema_oid, 0)::bigint
+        FROM element e
+        JOIN pg_roles a ON a.rolname = e.name
+        WHERE e.kind LIKE 'default %' AND (e.schema_name IS NULL OR e.schema_oid IS NOT NULL)
+    )
+    SELECT f.*, NULL::text, NULL::text, NULL::text FROM found f
+    UNION ALL
+    -- Nobody has a privilege on this parameter yet.
+    SELECT e.element_no, e.kind, 6243, unsecure.virtual_oid(lower(e.name)), 0, unsecure.parameter_label(lower(e.name)), NULL, NULL
+    FROM element e
+    WHERE e.kind = 'parameter'
+      AND (e.name LIKE '%.%' OR EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = lower(e.name)))
+      AND NOT EXISTS (SELECT FROM found f WHERE f.element_no = e.element_no)
+    UNION ALL
+    SELECT e.element_no, e.kind, 'pg_namespace'::regclass, unsecure.virtual_oid(e.name), 0, quote_ident(e.name),
+           format('schema %I', e.name), 'missing'
+    FROM element e
+    WHERE e.kind = 'schema' AND NOT EXISTS (SELECT FROM found f WHERE f.element_no = e.element_no)
+    UNION ALL
+    SELECT e.element_no, e.kind, 'pg_default_acl'::regclass, a.oid, unsecure.virtual_oid(e.schema_name)::bigint, e.schema_name,
+           format('schema %I', e.schema_name), 'missing'
+    FROM element e
+    JOIN pg_roles a ON a.rolname = e.name
+    WHERE e.kind LIKE 'default %' AND e.schema_name IS NOT NULL AND e.schema_oid IS NULL
+    UNION ALL
+    SELECT e.element_no, e.kind, NULL, NULL, NULL, NULL,
+           CASE WHEN e.kind LIKE 'default %' AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.rolname = e.name) THEN format('role %I', e.name)
+                WHEN e.schema_name IS NOT NULL AND e.schema_oid IS NULL THEN format('schema %I', e.schema_name)
+                WHEN e.name IS NULL THEN format('%s %s in schema %I', e.kind, to_json(e.pattern), e.schema_name)
+                WHEN e.kind IN ('table', 'sequence', 'type') THEN format('%s %I.%I', e.kind, e.schema_name, e.name)
+                WHEN e.kind IN ('function', 'procedure') THEN (
+                    SELECT CASE WHEN cardinality(r.oids) > 1 THEN format('%s %I.%I: there are several: %s', e.kind, e.schema_name, e.name,
+                                                                         (SELECT string_agg(o::regprocedure::text, ', ' ORDER BY o) FROM unnest(r.oids) AS o))
+                                ELSE format('%s %I.%s', e.kind, e.schema_name, e.name) END
+                    FROM routine r WHERE r.element_no = e.element_no)
+                ELSE format('%s %I', replace(e.kind, '_', ' '), e.name) END,
+           CASE WHEN e.name IS NULL AND e.schema_oid IS NOT NULL THEN 'empty' ELSE 'missing' END
+    FROM element e
+    WHERE e.kind <> 'schema'
+      AND NOT (e.kind LIKE 'default %' AND EXISTS (SELECT FROM pg_roles a WHERE a.rolname = e.name))
+      AND NOT (e.is_all AND e.schema_oid IS NOT NULL)
+      AND NOT (e.kind = 'parameter' AND (e.name LIKE '%.%' OR EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = lower(e.name))))
+      AND NOT EXISTS (SELECT FROM found f WHERE f.element_no = e.element_no)
+      AND NOT EXISTS (SELECT FROM relation r WHERE r.element_no = e.element_no)
+    UNION ALL
+    SELECT r.element_no, r.kind, NULL, NULL, NULL, NULL, format('column %s of table %s', quote_ident(c.name), r.oid::regclass), 'missing'
+    FROM relation r
+    CROSS JOIN LATERAL unnest(r.columns) AS c (name)
+    WHERE r.is_named AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname = c.name AND NOT a.attisdropped);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.grant_targets(unsecure.grant_element[]) IS 'What grants name, and what of it is not there.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.find_routines(oid, text, boolean),
+    unsecure.belongs_to_table(oid),
+    unsecure.is_type_of_its_own(pg_catalog.pg_type),
+    unsecure.grant_targets(unsecure.grant_element[])
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/authority.sql
+-- +goose StatementBegin
+-- With whose rights a change is made. The caller's own; else those of a role that the caller may SET ROLE to; else those of one that he may
+-- make himself a member of, for as long as the work takes.
+
+CREATE OR REPLACE FUNCTION unsecure.may_administer(
+    _caller oid,
+    _role   oid
+)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT c.rolsuper
+        OR pg_has_role(_caller, _role, 'MEMBER WITH ADMIN OPTION')
+        -- Up to PostgreSQL 15, CREATEROLE is enough for every role that is no superuser.
+        OR c.rolcreaterole AND NOT r.rolsuper AND current_setting('server_version_num')::integer < 160000
+    FROM pg_roles c
+    CROSS JOIN pg_roles r
+    WHERE c.oid = _caller AND r.oid = _role;
+$function$;
+
+COMMENT ON FUNCTION unsecure.may_administer(oid, oid) IS 'Whether the caller may give memberships in a role, and alter it. Source: PostgreSQL manual, CREATE ROLE and GRANT.';
+
+CREATE OR REPLACE FUNCTION unsecure.may_set_role(
+    _caller oid,
+    _role   oid
+)
+RETURNS boolean
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    RETURN pg_has_role(_caller, _role, CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.may_set_role(oid, oid) IS 'Whether the caller may SET ROLE to a role.';
+
+CREATE OR REPLACE FUNCTION unsecure.way_to_act(
+    _caller oid,
+    _role   oid
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT CASE
+        WHEN c.rolsuper OR pg_has_role(_caller, _role, 'USAGE') THEN 'own'
+        WHEN unsecure.may_set_role(_caller, _role) THEN 'set'
+        -- Not in circles, and nobody is made a superuser.
+        WHEN unsecure.may_administer(_caller, _role) AND NOT r.rolsuper AND NOT pg_has_role(_role, _caller, 'MEMBER') THEN 'borrow'
+    END
+    FROM pg_roles c
+    CROSS JOIN pg_roles r
+    WHERE c.oid = _caller AND r.oid = _role;
+$function$;
+
+COMMENT ON FUNCTION unsecure.way_to_act(oid, oid) IS
+    'How the caller gets a role''s rights: own (he has them), set (SET ROLE), borrow (a membership that he gives himself); NULL: not at all.';
+
+-- pg_database_owner has no members but the database's owner.
+CREATE OR REPLACE FUNCTION unsecure.acting_owner(_owner oid)
+RETURNS oid
+LANGUAGE sql
+STABLE
+RETURN CASE WHEN _owner = (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = 'pg_database_owner')
+            THEN (SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+            ELSE _owner END;
+
+COMMENT ON FUNCTION unsecure.acting_owner(oid) IS 'The role to act as, to act as this owner.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.may_administer(oid, oid),
+    unsecure.may_set_role(oid, oid),
+    unsecure.way_to_act(oid, oid),
+    unsecure.acting_owner(oid)
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/drop_unused.sql
+-- +goose StatementBegin
+-- Intermediate roles that nothing uses any more. They are dropped by a plan like any other: auth.sync_roles('{"drop_unused": true}').
+
+CREATE OR REPLACE FUNCTION unsecure.unused_roles()
+RETURNS TABLE (role_name text, role_oid oid)
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT a.rolname::text, a.oid
+    FROM pg_roles a
+    LEFT JOIN auth.intermediate_role i ON i.role_name = a.rolname AND i.role_oid = a.oid
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE d.dbid IN (0, b.oid)) AS here, count(*) FILTER (WHERE d.dbid NOT IN (0, b.oid)) AS elsewhere
+        FROM pg_shdepend d
+        CROSS JOIN pg_database b
+        WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = a.oid AND d.classid <> 'pg_auth_members'::regclass AND b.datname = current_database()
+    ) AS u
+    WHERE a.rolname ~ '^rolewright_via_[0-9a-f]{20}$'
+      AND u.elsewhere = 0
+      -- It gives nothing to anybody: what it was for is gone, or the database was; or nobody is a member. Who made it administers it, and no more.
+      AND (u.here = 0
+           OR i.role_name IS NOT NULL AND NOT EXISTS (
+               SELECT FROM unsecure.membership m WHERE m.roleid = a.oid AND NOT (m.admin_option AND NOT m.inherit_option AND NOT m.set_option)));
+$function$;
+
+COMMENT ON FUNCTION unsecure.unused_roles() IS 'Intermediate roles that nothing uses, in this database or, as far as pg_shdepend knows, in another.';
+
+REVOKE ALL ON FUNCTION unsecure.unused_roles() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION auth.drop_unused_roles()
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY SELECT * FROM auth.sync_roles('{"drop_unused": true}');
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.drop_unused_roles() IS
+    'Drops the intermediate roles (auth.intermediate_role) that nothing uses: nobody is a member, or what they were for is gone; none that another '
+    'database still uses. Returns what was done. Errors: as auth.sync_roles.';
+
+REVOKE ALL ON FUNCTION auth.drop_unused_roles() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.drop_unused_roles() TO rolewright_operator;
+-- +goose StatementEnd
+
+-- from sql/grant/planned_roles.sql
+-- +goose StatementBegin
+-- The roles that a plan is about: those of the declaration, PUBLIC, and the intermediate roles that they are members of.
+
+CREATE TYPE unsecure.planned_role AS (
+    role_name        text,
+    role_oid         oid,
+    is_public        boolean,
+    is_intermediate  boolean,
+    is_managed       boolean,
+    is_out           boolean,
+    is_all_scope     boolean,
+    can_login        boolean,
+    inherits         boolean,
+    connection_limit integer,
+    valid_until      timestamptz,
+    login            jsonb,
+    preserved        oid[],
+    missing          text,
+    new_owner        text,
+    is_default_owner boolean,
+    name_problem     text,
+    is_unused        boolean
+);
+
+COMMENT ON TYPE unsecure.planned_role IS
+    'A role of a plan, as it is and as its options say. role_oid: NULL: it does not exist. is_managed: its login follows a person. is_out: and '
+    'that one may not log in. login: as declared. is_unused: an intermediate role to drop. preserved: schemas whose contents are left alone.';
+
+CREATE OR REPLACE FUNCTION unsecure.planned_roles(
+    _declaration jsonb,
+    _caller      oid
+)
+RETURNS SETOF unsecure.planned_role
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_managed uuid[] := ARRAY(
+        SELECT d.database_role_id
+        FROM auth.database_role d
+        JOIN jsonb_object_keys(coalesce(_declaration -> 'roles', '{}')) AS k ON k = d.role_name
+        WHERE d.role_kind = 'login' AND d.state <> 'deleted');
+BEGIN
+    RETURN QUERY
+    WITH declared AS MATERIALIZED (
+        SELECT r.key AS role_name, r.value,
+               coalesce(_declaration -> 'options', '{}') || coalesce(r.value -> 'options', '{}') AS options,
+               coalesce(r.value -> 'preserve_schemas', _declaration -> 'preserve_schemas', '[]') AS preserved
+        FROM jsonb_each(coalesce(_declaration -> 'roles', '{}')) AS r
+    ), login AS MATERIALIZED (
+        SELECT g.role_name, g.element FROM unsecure.declared_grants(_declaration) AS g WHERE g.element ->> 'type' = 'login'
+    ), outside AS MATERIALIZED (
+        SELECT l.role_name, coalesce(NOT l.can_login, false) AS is_out FROM unsecure.desired_logins(v_managed, '{}') AS l
+    ), tombstone AS (
+        SELECT DISTINCT ON (d.role_name) d.role_name, d.state, d.last_user_id, d.user_id, d.state_changed_at
+        FROM auth.database_role d
+        ORDER BY d.role_name, d.state = 'deleted', d.state_changed_at DESC
+    ), preserved AS MATERIALIZED (
+        SELECT p.preserved, ARRAY(SELECT n.oid FROM pg_namespace n JOIN jsonb_array_elements_text(p.preserved) AS s ON s = n.nspname) AS oids
+        FROM (SELECT DISTINCT d.preserved FROM declared d) AS p
+    )
+    SELECT d.role_name, a.oid, false, false, o.role_name IS NOT NULL, coalesce(o.is_out, false),
+           coalesce(d.options ->> 'scope', 'all') = 'all',
+           a.rolcanlogin, coalesce(a.rolinherit, true), a.rolconnlimit, nullif(a.rolvaliduntil, 'infinity'), l.element, p.oids,
+           coalesce(d.options ->> 'missing', 'error'),
+           coalesce(d.options ->> 'new_owner', (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller)),
+           NOT d.options ? 'new_owner',
+           CASE WHEN a.oid IS NULL AND t.state = 'deleted' AND NOT coalesce((d.options ->> 'reuse_name')::boolean, false)
+                THEN format('the name was %s''s until %s; option reuse_name hands it on', coalesce('user ' || coalesce(t.user_id, t.last_user_id), 'somebody'), t.state_changed_at)
+                WHEN o.role_name IS NOT NULL AND l.element IS NOT NULL
+                THEN 'its login follows a person: auth.sync_identity sets what can be set' END,
+           false
+    FROM declared d
+    JOIN preserved p ON p.preserved = d.preserved
+    LEFT JOIN pg_roles a ON a.rolname = d.role_name
+    LEFT JOIN login l ON l.role_name = d.role_name
+    LEFT JOIN outside o ON o.role_name = d.role_name
+    LEFT JOIN tombstone t ON t.role_name = d.role_name
+    UNION ALL
+    SELECT 'public', NULL, true, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
+           coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
+    WHERE _declaration ? 'public'
+    UNION ALL
+    SELECT i.role_name, i.role_oid, false, true, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
+           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
+    FROM auth.intermediate_role i
+    JOIN pg_roles a ON a.oid = i.role_oid AND a.rolname = i.role_name
+    WHERE EXISTS (SELECT
+                  FROM pg_auth_members m
+                  JOIN pg_roles r ON r.oid = m.member
+                  WHERE m.roleid = i.role_oid AND _declaration -> 'roles' ? r.rolname::text)
+    UNION ALL
+    SELECT u.role_name, u.role_oid, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
+           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
+    FROM unsecure.unused_roles() AS u
+    WHERE _declaration @> '{"drop_unused": true}';
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.planned_roles(jsonb, oid) IS 'The roles of a declaration, PUBLIC where it has rules, and the intermediate roles that they are in.';
+
+REVOKE ALL ON FUNCTION unsecure.planned_roles(jsonb, oid) FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/plan.sql
+-- +goose StatementBegin
+-- Desired minus actual. The plan is what the statements are made from; auth.plan_roles shows it, auth.sync_roles carries it out.
+
+CREATE TYPE unsecure.grant_step AS (
+    phase       integer,
+    action      text,
+    role_name   text,
+    object      text,
+    head        text,
+    target      text,
+    preposition text,
+    grantee     text,
+    tail        text,
+    reason      text,
+    actor       text,
+    borrowed    text[],
+    problem     text
+);
+
+COMMENT ON TYPE unsecure.grant_step IS
+    'One step of a plan. Its statement is head, target, preposition, grantee (public: PUBLIC) and tail; steps that differ in target and grantee '
+    'alone are one statement. action NULL: for the work alone, and undone by another step. actor: the role to SET ROLE to; borrowed: the '
+    'roles that the caller has to be a member of meanwhile. problem: why it cannot be done.';
+
+CREATE OR REPLACE FUNCTION unsecure.step_statement(_step unsecure.grant_step)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+RETURN (_step).head || coalesce(' ' || (_step).target, '') || coalesce((_step).preposition, '')
+       || CASE (_step).grantee WHEN 'public' THEN 'PUBLIC' ELSE coalesce(quote_ident((_step).grantee), '') END || coalesce((_step).tail, '');
+
+COMMENT ON FUNCTION unsecure.step_statement(unsecure.grant_step) IS 'The statement of one step.';
+
+-- ACLs get slow, and then too big for a row: some 2,400 grantees at best, a quarter of it when their oids have little in common.
+CREATE OR REPLACE FUNCTION unsecure.crowded_acl(OUT for_new integer, OUT for_all integer)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT 500, 1000;
+$function$;
+
+COMMENT ON FUNCTION unsecure.crowded_acl() IS
+    'How many entries an ACL may have before who is new gets his privileges through an intermediate role, and before all do.';
+
+CREATE OR REPLACE FUNCTION unsecure.intermediate_name(
+    _kind       text,
+    _object_oid oid,
+    _subid      bigint,
+    _privileges text[]
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN 'rolewright_via_' || left(md5(concat_ws('/', (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
+                                          _kind, _object_oid, _subid, array_to_string(_privileges, ','))), 20);
+
+COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS 'What the intermediate role for these privileges on an object is called.';
+
+-- Whose code it is, runs with whose rights: views, SECURITY DEFINER routines, and what a table calls.
+CREATE OR REPLACE FUNCTION unsecure.runs_as_owner(
+    _kind       text,
+    _object_oid oid
+)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+RETURN CASE
+    WHEN _kind IN ('function', 'procedure') THEN (SELECT p.prosecdef FROM pg_catalog.pg_proc p WHERE p.oid = _object_oid)
+    WHEN _kind = 'table' THEN EXISTS (
+        SELECT
+        FROM pg_catalog.pg_class c
+        WHERE c.oid = _object_oid
+          AND (c.relkind IN ('v', 'm') OR c.relhasrules OR c.relhastriggers AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+               OR EXISTS (SELECT FROM pg_catalog.pg_policy o WHERE o.polrelid = c.oid)
+               OR EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))))
+    ELSE false
+END;
+
+COMMENT ON FUNCTION unsecure.runs_as_owner(text, oid) IS 'Whether something runs with the rights of its owner, whoever uses it.';
+
+-- What is not there is an error that lists all of it, unless it is to be skipped or created.
+CREATE OR REPLACE FUNCTION unsecure.require_targets(
+    _elements unsecure.grant_element[],
+    _targets  unsecure.grant_target[],
+    _roles    unsecure.planned_role[],
+    _members  jsonb
+)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_missing text[];
+    v_empty   text;
+BEGIN
+    WITH missing (what, role_name) AS (
+        SELECT t.problem, n.role_name
+        FROM unnest(_targets) AS t
+        JOIN unnest(_elements) AS e ON e.element_no = t.element_no
+        CROSS JOIN LATERAL unnest(e.role_names) AS n (role_name)
+        LEFT JOIN unnest(_roles) AS r ON r.role_name = n.role_name
+        -- What PUBLIC shall not have, it does not have on what is not there.
+        WHERE t.hint = 'missing' AND n.role_name <> 'none'
+          AND (r.missing = 'error' OR r.missing = 'create' AND t.label IS NULL
+               AND NOT (e.is_all AND EXISTS (SELECT FROM unnest(_targets) AS s WHERE s.kind = 'schema' AND s.label = quote_ident(e.schema_name))))
+        UNION ALL
+        SELECT 'role ' || quote_ident(m.role), m.role_name
+        FROM jsonb_to_recordset(_members) AS m (role_name text, role text)
+        JOIN unnest(_roles) AS r ON r.role_name = m.role_name
+        WHERE r.missing = 'error'
+          AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.rolname = m.role)
+          AND NOT EXISTS (SELECT FROM unnest(_roles) AS o WHERE o.role_name = m.role)
+    )
+    SELECT array_agg(s.line ORDER BY s.line COLLATE "C")
+    INTO v_missing
+    FROM (
+        SELECT format('%s (for %s%s)', m.what, min(CASE m.role_name WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(m.role_name) END),
+                      CASE count(DISTINCT m.role_name) WHEN 1 THEN '' ELSE format(' and %s more', count(DISTINCT m.role_name) - 1) END) AS line
+        FROM missing m
+        GROUP BY m.what
+    ) AS s;
+
+    IF v_missing IS NOT NULL THEN
+        RAISE EXCEPTION 'some things that are granted do not exist'
+            USING ERRCODE = 'RW521',
+                  DETAIL  = array_to_string(v_missing[:100], E'.\n') || '.'
+                            || CASE WHEN cardinality(v_missing) > 100 THEN format(E'\nAnd %s more.', cardinality(v_missing) - 100) ELSE '' END,
+                  HINT    = 'Create them, or use the option missing: skip leaves such grants out, create makes schemas and parent roles. Nothing was changed.';
+    END IF;
+
+    FOR v_empty IN SELECT DISTINCT t.problem FROM unnest(_targets) AS t WHERE t.hint = 'empty' ORDER BY 1 LIMIT 100 LOOP
+        RAISE WARNING 'nothing matches %', v_empty;
+    END LOOP;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb) IS
+    'RW521 with all that is missing; a WARNING for each pattern that matches nothing.';
+
+-- What the plan is about: what the declaration names, and what its roles own or have a privilege on.
+CREATE OR REPLACE FUNCTION unsecure.planned_objects(
+    _targets unsecure.grant_target[],
+    _roles   unsecure.planned_role[],
+    _caller  oid
+)
+RETURNS SETOF unsecure.grant_object
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_roles    oid[] := ARRAY(SELECT r.role_oid FROM unnest(_roles) AS r WHERE r.role_oid IS NOT NULL);
+    v_classids oid[];
+    v_oids     oid[];
+    v_subids   bigint[];
+BEGIN
+    SELECT array_agg(f.classid), array_agg(f.oid), array_agg(f.subid)
+    INTO v_classids, v_oids, v_subids
+    FROM (
+        SELECT t.classid, t.object_oid AS oid, t.subid FROM unnest(_targets) AS t WHERE t.label IS NULL AND t.classid <> 'pg_default_acl'::regclass
+        UNION
+        SELECT d.classid, d.objid, d.objsubid
+        FROM pg_shdepend d
+        WHERE d.refclassid = 'pg_authid'::regclass
+          AND d.refobjid = ANY (v_roles)
+          AND d.deptype IN ('a', 'o')
+          AND d.dbid IN (0, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()))
+    ) AS f;
+    RETURN QUERY SELECT * FROM unsecure.grant_objects(v_classids, v_oids, v_subids);
+
+    RETURN QUERY
+    SELECT o.*
+    FROM (
+        SELECT array_agg(f.creator) AS creators, array_agg(f.schema_oid) AS schemas, array_agg(f.kind) AS kinds
+        FROM (
+            SELECT t.object_oid AS creator, t.subid::oid AS schema_oid, t.kind
+            FROM unnest(_targets) AS t
+            WHERE t.classid = 'pg_default_acl'::regclass AND t.label IS NULL
+            UNION
+            SELECT d.defaclrole, d.defaclnamespace, k.kind
+            FROM pg_default_acl d
+            JOIN unsecure.grant_kinds() AS k
+                ON k.kind LIKE 'default %' AND k.acl_code = CASE d.defaclobjtype WHEN 'S' THEN 's'::"char" ELSE d.defaclobjtype END
+            WHERE EXISTS (SELECT FROM aclexplode(d.defaclacl) AS x WHERE x.grantee = ANY (v_roles))
+        ) AS f
+    ) AS a
+    CROSS JOIN LATERAL unsecure.default_objects(a.creators, a.schemas, a.kinds) AS o;
+
+    -- What is to be created.
+    RETURN QUERY
+    SELECT DISTINCT t.kind, t.object_oid, t.subid, CASE WHEN t.kind = 'schema' THEN t.object_oid WHEN t.kind LIKE 'default %' THEN t.subid::oid END,
+           CASE WHEN t.kind LIKE 'default %' THEN (SELECT quote_ident(a.rolname) FROM pg_roles a WHERE a.oid = t.object_oid) ELSE t.label END,
+           CASE WHEN t.kind LIKE 'default %' THEN t.label END,
+           CASE WHEN t.kind = 'schema' THEN _caller WHEN t.kind = 'parameter' THEN 10 ELSE t.object_oid END,
+           CASE WHEN t.kind = 'schema' THEN acldefault('n', _caller) END, true
+    FROM unnest(_targets) AS t
+    WHERE t.label IS NOT NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid) IS
+    'What the grants name, and all that the roles own or have a privilege on in this database, or on what databases share.';
+
+-- The memberships of a declaration, one object each.
+CREATE OR REPLACE FUNCTION unsecure.declared_members(_declaration jsonb)
+RETURNS jsonb
+LANGUAGE sql
+IMMUTABLE
+RETURN (SELECT coalesce(jsonb_agg(g.element || jsonb_build_object('role_name', g.role_name)), '[]')
+        FROM unsecure.declared_grants(_declaration) AS g
+        WHERE g.element ->> 'type' = 'membership');
+
+COMMENT ON FUNCTION unsecure.declared_members(jsonb) IS 'The memberships of a declaration: role_name, and the keys of the grant.';
+
+CREATE OR REPLACE FUNCTION unsecure.plan_grants(
+    _declaration jsonb,
+    _caller      oid
+)
+RETURNS SETOF unsecure.grant_step
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET quote_all_identifiers = off
+SET plan_cache_mode = auto -- these are set below, and with this no longer than the function runs
+SET enable_nestloop = on
+SET enable_hashjoin = on
+SET enable_mergejoin = on
+AS $function$
+DECLARE
+    v_elements unsecure.grant_element[];
+    v_targets  unsecure.grant_target[];
+    v_roles    unsecure.planned_role[];
+    v_objects  unsecure.grant_object[];
+    v_members  jsonb;
+BEGIN
+    PERFORM unsecure.require_role_declaration(_declaration);
+    v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
+    v_members  := unsecure.declared_members(_declaration);
+    -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps give to each other.
+    IF cardinality(v_elements) <= 20 THEN
+        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
+    ELSE
+        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
+    END IF;
+    v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
+    v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
+    PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
+    v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
+    RETURN QUERY SELECT * FROM unsecure.plan_difference(v_elements, v_targets, v_roles, v_objects, v_members, _caller);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid) IS
+    'What has to be done so that the roles can do what the declaration says, and nothing else; _caller: with whose rights. RW520, RW521, RW503, RW504.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.step_statement(unsecure.grant_step),
+    unsecure.crowded_acl(),
+    unsecure.intermediate_name(text, oid, bigint, text[]),
+    unsecure.runs_as_owner(text, oid),
+    unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb),
+    unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid),
+    unsecure.declared_members(jsonb),
+    unsecure.plan_grants(jsonb, oid)
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/role_steps.sql
+-- +goose StatementBegin
+-- The steps that concern roles themselves: creating them, their logins, and what they are members of.
+
+-- What was set last, since PostgreSQL lets no one but superusers compare: a digest of the verifier, and what it takes to make the verifier of a
+-- password again.
+CREATE TABLE unsecure.declared_password (
+    role_oid   oid     NOT NULL,
+    salt       bytea   NOT NULL,
+    iterations integer NOT NULL,
+    digest     bytea   NOT NULL,
+    CONSTRAINT declared_password_pkey PRIMARY KEY (role_oid)
+);
+
+COMMENT ON TABLE unsecure.declared_password IS 'Digests of the verifiers that declarations have set. A password changed by hand does not show here.';
+
+REVOKE ALL ON unsecure.declared_password FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION unsecure.is_password_set(
+    _role_oid oid,
+    _login    jsonb
+)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+RETURN EXISTS (
+    SELECT
+    FROM unsecure.declared_password p
+    WHERE p.role_oid = _role_oid
+      AND p.digest = sha256(convert_to(
+          CASE WHEN _login ? 'verifier' THEN _login ->> 'verifier'
+               WHEN starts_with(_login ->> 'password', 'SCRAM-SHA-256$') THEN _login ->> 'password'
+               ELSE unsecure.scram_secret(unsecure.saslprep(_login ->> 'password'), p.salt, p.iterations) END, 'UTF8')));
+
+COMMENT ON FUNCTION unsecure.is_password_set(oid, jsonb) IS 'Whether the password of a login is the one that was set last.';
+
+CREATE OR REPLACE FUNCTION unsecure.until_literal(_instant timestamptz)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN quote_literal(coalesce(regexp_replace(to_json(_instant AT TIME ZONE 'UTC') #>> '{}', '^([0-9-]+)T([0-9:.]+)', '\1 \2+00'), 'infinity'));
+
+COMMENT ON FUNCTION unsecure.until_literal(timestamptz) IS
+    'For VALID UNTIL, the same in every session: ISO 8601 with an offset; NULL: infinity, which is how PostgreSQL takes an end away.';
+
+CREATE OR REPLACE FUNCTION unsecure.plan_logins(
+    _roles   unsecure.planned_role[],
+    _members jsonb,
+    _caller  oid
+)
+RETURNS SETOF unsecure.grant_step
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH role AS (
+        SELECT r.*, r.login IS NOT NULL AS wants_login, nullif(unsecure.attribute_instant(r.login ->> 'valid_until'), 'infinity') AS until,
+               coalesce((r.login ->> 'connection_limit')::integer, -1) AS wants_limit
+        FROM unnest(_roles) AS r
+        WHERE NOT r.is_public AND r.is_all_scope
+    ), caller AS (
+        SELECT c.rolname, c.rolsuper, c.rolsuper OR c.rolcreaterole AS may_create FROM pg_roles c WHERE c.oid = _caller
+    ), step AS (
+        SELECT 0 AS phase, 'conflict' AS action, r.role_name, NULL AS object, NULL AS statement, NULL AS reason, r.role_oid, r.name_problem AS problem
+        FROM role r
+        WHERE r.name_problem IS NOT NULL
+        UNION ALL
+        SELECT 10, 'alter', r.role_name, 'login', format('ALTER ROLE %I NOLOGIN', r.role_name), 'no login is declared', r.role_oid, NULL
+        FROM role r
+        WHERE r.can_login AND NOT r.wants_login AND NOT r.is_managed
+        UNION ALL
+        SELECT 20, 'create', r.role_name, NULL,
+               format('CREATE ROLE %I %s', r.role_name, CASE WHEN r.wants_login THEN 'LOGIN' ELSE 'NOLOGIN' END)
+               || CASE WHEN r.wants_limit <> -1 THEN ' CONNECTION LIMIT ' || r.wants_limit ELSE '' END
+               || CASE WHEN r.until IS NOT NULL THEN ' VALID UNTIL ' || unsecure.until_literal(r.until) ELSE '' END,
+               'declared', NULL, NULL
+        FROM role r
+        WHERE r.role_oid IS NULL AND r.name_problem IS NULL
+        UNION ALL
+        SELECT DISTINCT 20, 'create', m.role, NULL, format('CREATE ROLE %I NOLOGIN', m.role), 'somebody is declared to be a member', NULL::oid,
+               CASE WHEN unsecure.role_name_problem(m.role) IS NOT NULL THEN unsecure.role_name_problem(m.role) END
+        FROM jsonb_to_recordset(_members) AS m (role_name text, role text)
+        JOIN role r ON r.role_name = m.role_name
+        WHERE r.missing = 'create'
+          AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.rolname = m.role)
+          AND NOT EXISTS (SELECT FROM role o WHERE o.role_name = m.role)
+        UNION ALL
+        SELECT 70, 'alter', r.role_name, 'connection_limit', format('ALTER ROLE %I CONNECTION LIMIT %s', r.role_name, r.wants_limit), 'declared', r.role_oid, NULL
+        FROM role r
+        WHERE r.wants_login AND NOT r.is_managed AND r.connection_limit <> r.wants_limit
+        UNION ALL
+        SELECT 70, 'alter', r.role_name, 'valid_until', format('ALTER ROLE %I VALID UNTIL ', r.role_name) || unsecure.until_literal(r.until), 'declared', r.role_oid, NULL
+        FROM role r
+        WHERE r.wants_login AND NOT r.is_managed AND r.role_oid IS NOT NULL AND r.valid_until IS DISTINCT FROM r.until
+        UNION ALL
+        -- unsecure.grant_script puts the verifier in.
+        SELECT 71, 'alter', r.role_name, 'password', format('ALTER ROLE %I PASSWORD ''********''', r.role_name), 'declared', r.role_oid, NULL
+        FROM role r
+        WHERE r.login ?| '{password,verifier}' AND NOT r.is_managed AND NOT coalesce(unsecure.is_password_set(r.role_oid, r.login), false)
+        UNION ALL
+        SELECT 80, 'drop', r.role_name, NULL, format('DROP ROLE %I', r.role_name), 'nothing uses it', r.role_oid, NULL
+        FROM role r
+        WHERE r.is_unused
+        UNION ALL
+        SELECT 72, 'alter', r.role_name, 'login', format('ALTER ROLE %I LOGIN', r.role_name), 'declared', r.role_oid, NULL
+        FROM role r
+        WHERE r.wants_login AND NOT r.is_managed AND NOT r.can_login
+    )
+    SELECT s.phase, s.action, s.role_name, s.object, s.statement, NULL, NULL, NULL, NULL, s.reason, NULL, NULL::text[],
+           CASE WHEN s.problem IS NOT NULL THEN s.problem
+                WHEN NOT c.may_create THEN format('%I needs CREATEROLE for that', c.rolname)
+                WHEN s.role_oid IS NOT NULL AND NOT unsecure.may_administer(_caller, s.role_oid) THEN format('%I does not administer the role: it needs it WITH ADMIN OPTION', c.rolname) END
+    FROM step s
+    CROSS JOIN caller c;
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_logins(unsecure.planned_role[], jsonb, oid) IS 'The steps that create roles and give them the login that is declared, or take it.';
+
+CREATE OR REPLACE FUNCTION unsecure.plan_memberships(
+    _roles         unsecure.planned_role[],
+    _members       jsonb,
+    _via           jsonb,
+    _intermediates text[],
+    _caller        oid
+)
+RETURNS SETOF unsecure.grant_step
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_is_16  boolean := current_setting('server_version_num')::integer >= 160000;
+    v_caller pg_roles;
+BEGIN
+    SELECT * INTO v_caller FROM pg_roles r WHERE r.oid = _caller;
+    RETURN QUERY
+    WITH role AS MATERIALIZED (
+        SELECT * FROM unnest(_roles) AS r WHERE NOT r.is_public
+    ), wanted AS MATERIALIZED (
+        SELECT DISTINCT m.role_name, m.role AS group_name, coalesce(m.inherit, r.inherits) AS inherit_option, coalesce(m.set, true) AS set_option,
+               coalesce(m.admin, false) AS admin_option, r.inherits, 'declared' AS reason, false AS is_via,
+               CASE WHEN r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_name = m.role AND d.role_kind = 'group' AND d.state <> 'deleted')
+                    THEN format('%I is bound to groups: those say who is a member', m.role)
+                    WHEN EXISTS (SELECT FROM auth.protected_role p WHERE p.role_name = m.role) THEN format('role %I is protected', m.role) END AS problem
+        FROM jsonb_to_recordset(_members) AS m (role_name text, role text, inherit boolean, set boolean, admin boolean)
+        JOIN role r ON r.role_name = m.role_name
+        -- Who is out has no membership, and gets none.
+        WHERE r.is_all_scope AND NOT r.is_out
+          AND (r.missing <> 'skip' OR EXISTS (SELECT FROM pg_roles a WHERE a.rolname = m.role) OR EXISTS (SELECT FROM role o WHERE o.role_name = m.role))
+        UNION ALL
+        SELECT v.role_name, v.role, true, false, false, r.inherits, 'declared, through a role of its own for many', true, NULL
+        FROM jsonb_to_recordset(_via) AS v (role_name text, role text)
+        JOIN role r ON r.role_name = v.role_name
+        WHERE NOT r.is_out
+    ), held AS MATERIALIZED (
+        SELECT r.role_name, h.rolname::text AS group_name, m.roleid, m.member, m.grantor, g.rolname::text AS grantor_name,
+               m.admin_option, m.inherit_option, m.set_option, m.grantor = CASE WHEN v_caller.rolsuper THEN 10 ELSE _caller END AS is_ours
+        FROM role r
+        JOIN unsecure.membership m ON m.member = r.role_oid
+        JOIN pg_roles h ON h.oid = m.roleid
+        LEFT JOIN pg_roles g ON g.oid = m.grantor
+        LEFT JOIN auth.intermediate_role i ON i.role_name = h.rolname AND i.role_oid = h.oid
+        -- What PostgreSQL 16 and later give to who makes a role.
+        WHERE NOT (v_is_16 AND m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option)
+          AND (r.is_all_scope OR i.role_name IS NOT NULL)
+          -- Groups say who of the people is in these.
+          AND NOT (r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_oid = h.oid AND d.role_kind = 'group' AND d.state <> 'deleted'))
+          -- Another database's intermediate roles give nothing here.
+          AND NOT (i.role_name IS NULL AND starts_with(h.rolname, 'rolewright_via_')
+                   AND NOT EXISTS (SELECT FROM pg_auth_members u WHERE u.member = h.oid)
+                   AND NOT EXISTS (SELECT FROM pg_shdepend d
+                                   WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = h.oid
+                                     AND d.dbid IN (0, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()))))
+    ), surplus AS MATERIALIZED (
+        SELECT h.*, w.role_name IS NOT NULL AS is_wanted
+        FROM held h
+        LEFT JOIN wanted w ON w.role_name = h.role_name AND w.group_name = h.group_name
+        WHERE w.role_name IS NULL
+           OR v_is_16 AND NOT h.is_ours
+              AND (h.admin_option AND NOT w.admin_option OR h.inherit_option AND NOT w.inherit_option OR h.set_option AND NOT w.set_option)
+    ), missing AS MATERIALIZED (
+        SELECT w.*, k.is_held
+        FROM wanted w
+        LEFT JOIN (
+            SELECT h.role_name, h.group_name, true AS is_held, bool_or(h.admin_option) AS admin_option, bool_or(h.inherit_option) AS inherit_option,
+                   bool_or(h.set_option) AS set_option
+            FROM held h
+            WHERE NOT EXISTS (SELECT FROM surplus s WHERE s.member = h.member AND s.roleid = h.roleid AND s.grantor = h.grantor)
+            GROUP BY h.role_name, h.group_name
+        ) AS k ON k.role_name = w.role_name AND k.group_name = w.group_name
+        WHERE w.problem IS NOT NULL
+           OR k.admin_option IS DISTINCT FROM w.admin_option
+           OR v_is_16 AND (k.inherit_option, k.set_option) IS DISTINCT FROM (w.inherit_option, w.set_option)
+    ), dependent AS MATERIALIZED (
+        -- Who was made a member by somebody whose right to do so ends (PostgreSQL 16 and later).
+        SELECT DISTINCT s.role_name AS giver, m.roleid, m.member, m.admin_option, m.inherit_option, m.set_option
+        FROM surplus s
+        JOIN unsecure.membership m ON m.roleid = s.roleid AND m.grantor = s.member
+        WHERE v_is_16 AND s.admin_option
+    ), step AS (
+        SELECT 45 AS phase, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END AS action, m.role_name, m.group_name,
+               CASE WHEN NOT v_is_16 AND m.is_held AND NOT m.admin_option THEN format('REVOKE ADMIN OPTION FOR %I', m.group_name)
+                    ELSE format('GRANT %I', m.group_name) END AS head,
+               CASE WHEN NOT v_is_16 AND m.is_held AND NOT m.admin_option THEN ' FROM ' ELSE ' TO ' END AS preposition,
+               substr(unsecure.grant_statement(m.group_name, m.role_name, m.inherits, m.inherit_option, m.set_option, m.admin_option, m.is_held),
+                      length(format('GRANT %I TO %I', m.group_name, m.role_name)) + 1) AS tail,
+               m.reason, NULL::text AS actor, m.problem, NULL::oid AS grantor
+        FROM missing m
+        UNION ALL
+        SELECT 44, 'grant', d.rolname, h.rolname, format('GRANT %I', h.rolname), ' TO ',
+               substr(unsecure.grant_statement(h.rolname, d.rolname, d.rolinherit, x.inherit_option, x.set_option, x.admin_option),
+                      length(format('GRANT %I TO %I', h.rolname, d.rolname)) + 1),
+               format('%I had given it', x.giver), NULL, NULL, NULL
+        FROM dependent x
+        JOIN pg_roles d ON d.oid = x.member
+        JOIN pg_roles h ON h.oid = x.roleid
+        WHERE x.member <> _caller
+          AND NOT EXISTS (SELECT FROM role r WHERE r.role_oid = x.member)
+          AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_caller.rolsuper THEN 10 ELSE _caller END)
+        UNION ALL
+        SELECT 55, 'revoke', s.role_name, s.group_name, format('REVOKE %I', s.group_name), ' FROM ',
+               CASE WHEN v_is_16 THEN coalesce(format(' GRANTED BY %I', s.grantor_name), '') ELSE '' END
+               || CASE WHEN EXISTS (SELECT FROM dependent d WHERE d.giver = s.role_name AND d.roleid = s.roleid) THEN ' CASCADE' ELSE '' END,
+               CASE WHEN s.is_wanted THEN 'it has more options than are declared' ELSE 'not declared' END, NULL, NULL, CASE WHEN v_is_16 THEN s.grantor END
+        FROM surplus s
+    )
+    SELECT s.phase, s.action, s.role_name, quote_ident(s.group_name), s.head, NULL::text, s.preposition, s.role_name,
+           CASE WHEN s.preposition = ' FROM ' AND s.action = 'alter' THEN '' ELSE s.tail END, s.reason,
+           CASE WHEN y.way IN ('set', 'borrow') THEN g.rolname::text END, CASE WHEN y.way = 'borrow' THEN ARRAY[g.rolname::text] END,
+           CASE WHEN s.problem IS NOT NULL THEN s.problem
+                WHEN s.grantor = 10 AND NOT v_caller.rolsuper THEN 'a superuser gave it'
+                WHEN s.grantor IS NOT NULL AND y.way IS NULL THEN format('%s gave it, and %I cannot act as that role', quote_ident(g.rolname), v_caller.rolname)
+                WHEN s.grantor IS NULL AND h.oid IS NOT NULL AND NOT unsecure.may_administer(_caller, h.oid)
+                    THEN format('%I does not administer %s: it needs it WITH ADMIN OPTION', v_caller.rolname, quote_ident(s.group_name)) END
+    FROM step s
+    LEFT JOIN pg_roles h ON h.rolname = s.group_name
+    LEFT JOIN pg_roles g ON g.oid = s.grantor
+    LEFT JOIN LATERAL (SELECT CASE WHEN v_caller.rolsuper THEN 'own' ELSE unsecure.way_to_act(_caller, s.grantor) END AS way WHERE s.grantor IS NOT NULL) AS y ON true
+    UNION ALL
+    -- An intermediate role that is to be made; one of its name that is not ours has members that nobody knows of.
+    SELECT 20, CASE WHEN a.oid IS NULL THEN 'create' ELSE 'conflict' END, n.name, NULL,
+           CASE WHEN a.oid IS NULL THEN format('CREATE ROLE %I NOLOGIN', n.name) END, NULL, NULL, NULL, NULL, 'for many on one object', NULL, NULL,
+           CASE WHEN a.oid IS NOT NULL THEN 'a role of this name exists that Rolewright did not make: drop it first'
+                WHEN NOT v_caller.rolsuper AND NOT v_caller.rolcreaterole THEN format('%I needs CREATEROLE for that', v_caller.rolname) END
+    FROM (SELECT DISTINCT u.name FROM unnest(_intermediates) AS u (name)) AS n
+    LEFT JOIN pg_roles a ON a.rolname = n.name
+    LEFT JOIN auth.intermediate_role i ON i.role_name = n.name AND i.role_oid = a.oid
+    WHERE i.role_name IS NULL
+    UNION ALL
+    -- So that Rolewright's owner can give memberships in it too, whoever made it.
+    SELECT 21, NULL, n.name, NULL, format('GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', n.name, w.rolname),
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM (SELECT DISTINCT u.name FROM unnest(_intermediates) AS u (name)) AS n
+    JOIN pg_roles w ON w.oid = unsecure.rolewright_owner() AND w.oid <> _caller AND NOT w.rolsuper
+    WHERE v_is_16 AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.rolname = n.name);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_memberships(unsecure.planned_role[], jsonb, jsonb, text[], oid) IS
+    'The steps for memberships: those declared, and those in intermediate roles (_via), which are made where they are missing.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.is_password_set(oid, jsonb),
+    unsecure.until_literal(timestamptz),
+    unsecure.plan_logins(unsecure.planned_role[], jsonb, oid),
+    unsecure.plan_memberships(unsecure.planned_role[], jsonb, jsonb, text[], oid)
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/difference.sql
+-- +goose StatementBegin
+-- The one query of the plan: what the declaration says minus what the catalog says, as steps.
+--
+-- Roles are told apart by name, since some do not exist yet; objects by kind, oid and subid. All of it is reckoned with the owners that there will
+-- be: whoever becomes the owner of something takes over the privileges of the old one.
+
+CREATE OR REPLACE FUNCTION unsecure.plan_difference(
+    _elements unsecure.grant_element[],
+    _targets  unsecure.grant_target[],
+    _roles    unsecure.planned_role[],
+    _objects  unsecure.grant_object[],
+    _members  jsonb,
+    _caller   oid
+)
+RETURNS SETOF unsecure.grant_step
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_is_16  boolean := current_setting('server_version_num')::integer >= 160000;
+    v_caller pg_roles;
+    v_crowd  record := unsecure.crowded_acl();
+BEGIN
+    SELECT * INTO v_caller FROM pg_roles r WHERE r.oid = _caller;
+    RETURN QUERY
+    WITH role AS MATERIALIZED (
+        SELECT * FROM unnest(_roles)
+    ), object AS MATERIALIZED (
+        SELECT o.kind, o.object_oid, o.subid, o.schema_oid, o.label, o.column_name, o.owner, o.acl, o.is_here,
+               coalesce(w.rolname::text, o.owner::text) AS old_owner, k.words, k.owner_word, k.is_local
+        FROM unnest(_objects) AS o
+        JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind
+        LEFT JOIN pg_roles w ON w.oid = o.owner
+    ), granted AS MATERIALIZED (
+        SELECT n.role_name, t.kind, t.object_oid, t.subid, e.privileges, e.is_owner, e.is_grantable, e.via, e.schema_name, e.name
+        FROM unnest(_elements) AS e
+        JOIN unnest(_targets) AS t ON t.element_no = e.element_no
+        CROSS JOIN LATERAL unnest(e.role_names) AS n (role_name)
+        LEFT JOIN role r ON r.role_name = n.role_name
+        WHERE (t.problem IS NULL OR t.label IS NOT NULL AND r.missing = 'create')
+          AND (r.is_all_scope OR r.role_name IS NULL OR t.kind NOT IN ('tablespace', 'parameter')
+                                                        AND NOT (t.kind = 'database' AND e.name <> current_database()))
+    ), owner_wanted AS MATERIALIZED (
+        SELECT DISTINCT g.kind, g.object_oid, g.role_name FROM granted g WHERE g.is_owner
+    ), owner_change AS MATERIALIZED (
+        SELECT o.kind, o.object_oid, w.role_name AS new_owner, w.role_name, 'declared' AS reason,
+               CASE WHEN EXISTS (SELECT FROM owner_wanted x WHERE x.kind = w.kind AND x.object_oid = w.object_oid AND x.role_name <> w.role_name)
+                    THEN 'several roles are declared to own it'
+                    WHEN o.kind = 'sequence' AND unsecure.belongs_to_table(o.object_oid) THEN 'it belongs to a table, and follows the owner of that' END AS problem
+        FROM owner_wanted w
+        JOIN object o ON o.kind = w.kind AND o.object_oid = w.object_oid AND o.subid = 0
+        WHERE o.old_owner <> w.role_name
+        UNION ALL
+        SELECT o.kind, o.object_oid, r.new_owner, r.role_name, 'ownership is not declared',
+               CASE WHEN r.is_default_owner AND unsecure.is_elevated(_caller) AND unsecure.runs_as_owner(o.kind, o.object_oid)
+                    THEN format('it runs with the rights of its owner, and %I has many: say whose it shall be by the option new_owner', r.new_owner) END
+        FROM object o
+        JOIN role r ON r.role_oid = o.owner
+        WHERE o.subid = 0
+          AND o.owner_word IS NOT NULL
+          AND o.is_here
+          AND (o.kind = 'schema' OR o.schema_oid IS NULL OR o.schema_oid <> ALL (r.preserved))
+          AND r.new_owner <> r.role_name
+          AND NOT EXISTS (SELECT FROM owner_wanted w WHERE w.kind = o.kind AND w.object_oid = o.object_oid)
+          AND NOT (o.kind = 'sequence' AND unsecure.belongs_to_table(o.object_oid))
+    ), future AS MATERIALIZED (
+        SELECT o.*, coalesce(c.new_owner, o.old_owner) AS owner_name
+        FROM object o
+        LEFT JOIN (SELECT DISTINCT ON (c.kind, c.object_oid) * FROM owner_change c ORDER BY c.kind, c.object_oid, c.reason) AS c
+            ON c.kind = o.kind AND c.object_oid = o.object_oid
+    ), entry AS MATERIALIZED (
+        SELECT f.kind, f.object_oid, f.subid, x.privilege_type AS privilege, bool_or(x.is_grantable) AS is_grantable,
+               CASE WHEN x.grantee = 0 THEN 'public' WHEN x.grantee = f.owner THEN f.owner_name ELSE coalesce(e.rolname::text, x.grantee::text) END AS grantee,
+               CASE WHEN x.grantor = f.owner THEN f.owner_name ELSE coalesce(g.rolname::text, x.grantor::text) END AS grantor
+        FROM future f
+        CROSS JOIN LATERAL aclexplode(f.acl) AS x
+        LEFT JOIN pg_roles e ON e.oid = x.grantee
+        LEFT JOIN pg_roles g ON g.oid = x.grantor
+        GROUP BY 1, 2, 3, 4, 6, 7
+    ), wished AS MATERIALIZED (
+        SELECT g.role_name, g.kind, g.object_oid, g.subid, p AS privilege, bool_or(g.is_grantable) AS is_grantable,
+               bool_or(g.via = 'direct') AS is_direct, bool_or(g.via = 'group') AS is_group
+        FROM granted g
+        CROSS JOIN LATERAL unnest(g.privileges) AS p
+        WHERE NOT g.is_owner AND g.role_name <> 'none'
+        GROUP BY 1, 2, 3, 4, 5
+    ), package AS MATERIALIZED (
+        SELECT w.role_name, w.kind, w.object_oid, w.subid, array_agg(w.privilege ORDER BY w.privilege COLLATE "C") AS privileges,
+               bool_or(w.is_group) AS is_group, bool_or(h.grantee IS NOT NULL) AS is_held
+        FROM wished w
+        LEFT JOIN (SELECT DISTINCT e.kind, e.object_oid, e.subid, e.grantee FROM entry e) AS h
+            ON h.kind = w.kind AND h.object_oid = w.object_oid AND h.subid = w.subid AND h.grantee = w.role_name
+        WHERE NOT w.is_grantable AND w.role_name <> 'public'
+        GROUP BY 1, 2, 3, 4
+        HAVING NOT bool_or(w.is_direct)
+    ), crowd AS (
+        SELECT p.kind, p.object_oid, p.subid, coalesce(cardinality(f.acl), 0) AS entries, coalesce(cardinality(f.acl), 0) + count(*) FILTER (WHERE NOT p.is_held) AS entries_then
+        FROM package p
+        JOIN future f ON f.kind = p.kind AND f.object_oid = p.object_oid AND f.subid = p.subid
+        GROUP BY p.kind, p.object_oid, p.subid, f.acl
+    ), known AS MATERIALIZED (
+        SELECT * FROM auth.intermediate_role
+    ), via AS MATERIALIZED (
+        -- Through an intermediate role: who is told to, who already is, and where the ACL is crowded.
+        SELECT p.role_name, p.kind, p.object_oid, p.subid, p.privileges,
+               coalesce(k.role_name, unsecure.intermediate_name(p.kind, p.object_oid, p.subid, p.privileges)) AS group_name
+        FROM package p
+        JOIN crowd c ON c.kind = p.kind AND c.object_oid = p.object_oid AND c.subid = p.subid
+        JOIN future f ON f.kind = p.kind AND f.object_oid = p.object_oid AND f.subid = p.subid
+        JOIN role r ON r.role_name = p.role_name
+        LEFT JOIN known k ON k.object_kind = p.kind AND k.object_oid = p.object_oid AND k.object_subid = p.subid AND k.privileges = p.privileges
+        WHERE (v_is_16 OR r.inherits)
+          AND f.owner_name <> p.role_name
+          AND (p.is_group
+               OR NOT p.is_held AND c.entries_then > v_crowd.for_new
+               OR p.is_held AND c.entries > v_crowd.for_all
+               OR k.role_oid IS NOT NULL AND EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = k.role_oid AND m.member = r.role_oid))
+    ), intermediate AS MATERIALIZED (
+        SELECT v.group_name, v.kind, v.object_oid, v.subid, v.privileges FROM via v
+        UNION
+        SELECT k.role_name, k.object_kind, k.object_oid, k.object_subid, k.privileges
+        FROM known k
+        JOIN role r ON r.role_name = k.role_name AND r.is_intermediate
+    ), wanted AS MATERIALIZED (
+        SELECT w.role_name, w.kind, w.object_oid, w.subid, w.privilege, w.is_grantable, 'declared' AS reason
+        FROM wished w
+        LEFT JOIN via v ON v.role_name = w.role_name AND v.kind = w.kind AND v.object_oid = w.object_oid AND v.subid = w.subid
+        WHERE w.is_grantable OR v.role_name IS NULL
+        UNION ALL
+        SELECT i.group_name, i.kind, i.object_oid, i.subid, p, false, 'for those who have it through this role'
+        FROM intermediate i
+        JOIN future f ON f.kind = i.kind AND f.object_oid = i.object_oid AND f.subid = i.subid
+        CROSS JOIN LATERAL unnest(i.privileges) AS p
+    ), surplus AS MATERIALIZED (
+        SELECT e.kind, e.object_oid, e.subid, e.privilege, e.is_grantable, e.grantee, e.grantor, w.privilege IS NOT NULL AS is_option_only
+        FROM entry e
+        JOIN role r ON r.role_name = e.grantee
+        JOIN future f ON f.kind = e.kind AND f.object_oid = e.object_oid AND f.subid = e.subid
+        LEFT JOIN wanted w
+            ON w.role_name = e.grantee AND w.kind = e.kind AND w.object_oid = e.object_oid AND w.subid = e.subid AND w.privilege = e.privilege
+        WHERE NOT r.is_public
+          AND f.is_here
+          AND (f.is_local OR r.is_all_scope OR f.kind = 'database')
+          AND (f.kind = 'schema' OR f.schema_oid IS NULL OR f.schema_oid <> ALL (r.preserved))
+          AND CASE WHEN e.grantee <> f.owner_name THEN w.privilege IS NULL OR e.is_grantable AND NOT w.is_grantable
+                   -- Owners keep what they have, unless something else is declared.
+                   ELSE w.privilege IS NULL AND EXISTS (SELECT FROM wished x WHERE x.role_name = e.grantee AND x.kind = e.kind
+                                                        AND x.object_oid = e.object_oid AND x.subid = e.subid) END
+        UNION ALL
+        SELECT e.kind, e.object_oid, e.subid, e.privilege, e.is_grantable, e.grantee, e.grantor, false
+        FROM entry e
+        WHERE e.grantee = 'public'
+          AND EXISTS (SELECT FROM granted g WHERE g.role_name = 'none' AND g.kind = e.kind AND g.object_oid = e.object_oid AND g.subid = e.subid
+                      AND e.privilege = ANY (g.privileges))
+    ), lost AS MATERIALIZED (
+        -- What those had given on who may not give any more: it goes with the right to do so.
+        SELECT d.*, s.grantee AS because
+        FROM surplus s
+        JOIN entry d ON d.kind = s.kind AND d.object_oid = s.object_oid AND d.subid = s.subid AND d.privilege = s.privilege AND d.grantor = s.grantee
+        JOIN future f ON f.kind = s.kind AND f.object_oid = s.object_oid AND f.subid = s.subid
+        WHERE s.is_grantable AND s.grantee <> f.owner_name
+    ), present AS (
+        SELECT e.kind, e.object_oid, e.subid, e.privilege, e.grantee, bool_or(e.is_grantable) AS is_grantable
+        FROM entry e
+        WHERE NOT EXISTS (SELECT FROM lost l WHERE l.kind = e.kind AND l.object_oid = e.object_oid AND l.subid = e.subid
+                          AND l.privilege = e.privilege AND l.grantee = e.grantee AND l.grantor = e.grantor)
+        GROUP BY 1, 2, 3, 4, 5
+    ), missing AS MATERIALIZED (
+        SELECT w.role_name, w.kind, w.object_oid, w.subid, w.privilege, w.is_grantable, w.reason
+        FROM wanted w
+        LEFT JOIN present p
+            ON p.grantee = w.role_name AND p.kind = w.kind AND p.object_oid = w.object_oid AND p.subid = w.subid AND p.privilege = w.privilege
+        WHERE p.privilege IS NULL
+           OR w.is_grantable AND NOT p.is_grantable
+           -- REVOKE on a table takes the privilege from its columns too.
+           OR w.subid <> 0 AND w.kind = 'table'
+              AND EXISTS (SELECT FROM surplus s WHERE s.kind = 'table' AND s.object_oid = w.object_oid AND s.subid = 0 AND s.grantee = w.role_name
+                          AND s.privilege = w.privilege AND NOT s.is_option_only)
+        UNION
+        SELECT l.grantee, l.kind, l.object_oid, l.subid, l.privilege, l.is_grantable, format('%I had given it', l.because)
+        FROM lost l
+        LEFT JOIN present p
+            ON p.grantee = l.grantee AND p.kind = l.kind AND p.object_oid = l.object_oid AND p.subid = l.subid AND p.privilege = l.privilege
+        LEFT JOIN role r ON r.role_name = l.grantee
+        WHERE r.role_name IS NULL AND (p.privilege IS NULL OR l.is_grantable AND NOT p.is_grantable)
+    ), privilege_row AS MATERIALIZED (
+        -- Columns of one table are named together: SELECT (a, b), UPDATE (a).
+        SELECT c.action, c.role_name, c.kind, c.object_oid, c.is_column, c.is_option, c.actor, c.reason,
+               string_agg(c.privilege || coalesce(' (' || c.columns || ')', ''), ', ' ORDER BY c.privilege COLLATE "C") AS privileges,
+               string_agg(DISTINCT c.columns, '; ') AS columns, array_agg(c.privilege) AS privilege_names, min(c.subid) AS subid,
+               bool_or(c.has_dependents) AS has_dependents
+        FROM (
+            SELECT m.action, m.role_name, m.kind, m.object_oid, m.is_column, m.is_option, m.actor, m.reason, m.privilege, m.has_dependents,
+                   min(m.subid) AS subid, string_agg(quote_ident(m.column_name), ', ' ORDER BY m.subid) AS columns
+            FROM (
+                SELECT 'grant' AS action, m.role_name, m.kind, m.object_oid, f.column_name IS NOT NULL AND f.kind = 'table' AS is_column,
+                       m.is_grantable AS is_option, NULL AS actor, m.reason, m.privilege, CASE WHEN f.kind = 'table' THEN f.column_name END AS column_name, m.subid, false AS has_dependents
+                FROM missing m
+                JOIN future f ON f.kind = m.kind AND f.object_oid = m.object_oid AND f.subid = m.subid
+                UNION ALL
+                SELECT 'revoke', s.grantee, s.kind, s.object_oid, f.column_name IS NOT NULL AND f.kind = 'table', s.is_option_only,
+                       CASE WHEN s.grantor <> f.owner_name AND f.kind NOT LIKE 'default %'
+                                 AND NOT EXISTS (SELECT FROM lost l WHERE l.kind = s.kind AND l.object_oid = s.object_oid AND l.subid = s.subid
+                                                 AND l.privilege = s.privilege AND l.grantee = s.grantee AND l.grantor = s.grantor) THEN s.grantor END,
+                       concat_ws('; ', CASE s.grantee WHEN 'public' THEN 'declared' ELSE 'not declared' END, CASE WHEN s.grantor <> f.owner_name AND f.kind NOT LIKE 'default %' THEN quote_ident(s.grantor) || ' gave it' END), s.privilege, CASE WHEN f.kind = 'table' THEN f.column_name END, s.subid,
+                       EXISTS (SELECT FROM lost l WHERE l.kind = s.kind AND l.object_oid = s.object_oid AND l.subid = s.subid
+                               AND l.privilege = s.privilege AND l.because = s.grantee)
+                FROM surplus s
+                JOIN future f ON f.kind = s.kind AND f.object_oid = s.object_oid AND f.subid = s.subid
+            ) AS m
+            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, CASE WHEN m.is_column THEN 0 ELSE m.subid END
+        ) AS c
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, CASE WHEN c.is_column THEN 0 ELSE c.subid END
+    ), acting AS MATERIALIZED (
+        SELECT n.name, coalesce(a.rolname::text, n.name) AS actor,
+               CASE WHEN r.oid IS NULL THEN CASE WHEN v_caller.rolsuper THEN 'own' WHEN v_caller.rolcreaterole THEN 'borrow' END
+                    ELSE unsecure.way_to_act(_caller, unsecure.acting_owner(r.oid)) END AS way
+        FROM (
+            SELECT f.owner_name AS name FROM future f UNION SELECT f.old_owner FROM future f
+            UNION SELECT p.actor FROM privilege_row p WHERE p.actor IS NOT NULL
+        ) AS n
+        LEFT JOIN pg_roles r ON r.rolname = n.name
+        LEFT JOIN pg_roles a ON a.oid = unsecure.acting_owner(r.oid)
+    ), privilege_step AS (
+        SELECT CASE WHEN p.action = 'revoke' THEN 50 WHEN p.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
+               CASE WHEN f.kind LIKE 'default %'
+                    THEN format('default privileges of %s on %s%s', f.label, f.words, coalesce(' in schema ' || quote_ident(f.column_name), ''))
+                    ELSE format('%s %s%s', lower(f.words), f.label, ' (' || p.columns || ')') END AS object,
+               CASE WHEN f.kind LIKE 'default %'
+                    THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s ', f.label, coalesce(' IN SCHEMA ' || quote_ident(f.column_name), '')) ELSE '' END
+               || CASE p.action WHEN 'grant' THEN 'GRANT ' ELSE 'REVOKE ' || CASE WHEN p.is_option THEN 'GRANT OPTION FOR ' ELSE '' END END
+               || p.privileges || ' ON ' || f.words AS head,
+               CASE WHEN f.kind NOT LIKE 'default %' THEN f.label END AS target,
+               CASE p.action WHEN 'grant' THEN ' TO ' ELSE ' FROM ' END AS preposition, p.role_name AS grantee,
+               CASE WHEN p.action = 'grant' AND p.is_option THEN ' WITH GRANT OPTION' WHEN p.has_dependents THEN ' CASCADE' ELSE '' END AS tail,
+               p.reason,
+               CASE WHEN p.actor IS NOT NULL THEN nullif(p.actor, v_caller.rolname) WHEN a.way IN ('set', 'borrow') THEN a.actor END AS actor,
+               CASE WHEN a.way = 'borrow' THEN ARRAY[a.actor] END AS borrowed,
+               CASE
+                   WHEN p.actor IS NOT NULL AND (a.way IS NULL OR NOT EXISTS (SELECT FROM pg_roles g WHERE g.rolname = p.actor))
+                       THEN format('%s gave it, and %I cannot act as that role', quote_ident(p.actor), v_caller.rolname)
+                   -- PostgreSQL would take who acts for the owner.
+                   WHEN p.actor IS NOT NULL AND EXISTS (SELECT FROM pg_roles g JOIN pg_roles o ON o.rolname = f.owner_name
+                                                        WHERE g.rolname = p.actor AND pg_has_role(g.oid, o.oid, 'USAGE'))
+                       THEN format('%s gave it, and is a member of the owner now, so that PostgreSQL finds no way to revoke it: end that membership first, or revoke the grant option with CASCADE', quote_ident(p.actor))
+                   WHEN a.way IS NULL AND NOT (p.action = 'grant' AND NOT EXISTS (
+                            SELECT
+                            FROM unnest(p.privilege_names) AS n (privilege)
+                            WHERE NOT EXISTS (SELECT
+                                              FROM entry e
+                                              JOIN pg_roles g ON g.rolname = e.grantee
+                                              WHERE e.kind = f.kind AND e.object_oid = f.object_oid AND e.subid = f.subid AND e.privilege = n.privilege
+                                                AND e.is_grantable AND pg_has_role(_caller, g.oid, 'USAGE'))))
+                       THEN format('%s owns it, and %I cannot act as that role', quote_ident(f.owner_name), v_caller.rolname)
+               END AS problem
+        FROM privilege_row p
+        JOIN future f ON f.kind = p.kind AND f.object_oid = p.object_oid AND f.subid = p.subid
+        LEFT JOIN acting a ON a.name = coalesce(p.actor, f.owner_name)
+    ), owner_step AS (
+        SELECT 30, 'alter', c.role_name, lower(f.words) || ' ' || f.label,
+               format('ALTER %s %s OWNER TO %I', CASE WHEN f.kind = 'table' THEN (SELECT CASE l.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END
+                                                                                 FROM pg_class l WHERE l.oid = f.object_oid)
+                                                      ELSE f.owner_word END, f.label, c.new_owner),
+               NULL::text, NULL::text, NULL::text, NULL::text, c.reason, NULL::text,
+               ARRAY(SELECT x.actor FROM acting x WHERE x.name IN (f.old_owner, c.new_owner) AND x.way IN ('set', 'borrow')
+                     UNION SELECT c.new_owner
+                     WHERE NOT v_caller.rolsuper
+                       AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = c.new_owner AND unsecure.may_set_role(_caller, r.oid))),
+               CASE
+                   WHEN c.problem IS NOT NULL THEN c.problem
+                   WHEN v_caller.rolsuper THEN NULL
+                   WHEN o.way IS NULL THEN format('%s owns it, and %I cannot act as that role', quote_ident(f.old_owner), v_caller.rolname)
+                   WHEN n.way IS NULL THEN format('%I cannot act as %s, who shall own it', v_caller.rolname, quote_ident(c.new_owner))
+                   WHEN f.kind = 'database' AND NOT v_caller.rolcreatedb THEN format('%I needs CREATEDB for that', v_caller.rolname)
+                   WHEN f.kind = 'schema' AND NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname)
+               END
+        FROM owner_change c
+        JOIN future f ON f.kind = c.kind AND f.object_oid = c.object_oid AND f.subid = 0
+        LEFT JOIN acting o ON o.name = f.old_owner
+        LEFT JOIN acting n ON n.name = c.new_owner
+    ), create_right AS MATERIALIZED (
+        -- Who shall own something in a schema has to be able to create it there.
+        SELECT DISTINCT n.oid AS schema_oid, n.nspname, c.new_owner, w.rolname AS schema_owner, unsecure.way_to_act(_caller, unsecure.acting_owner(n.nspowner)) AS way,
+               (SELECT a.rolname FROM pg_roles a WHERE a.oid = unsecure.acting_owner(n.nspowner)) AS actor
+        FROM owner_change c
+        JOIN object o ON o.kind = c.kind AND o.object_oid = c.object_oid AND o.subid = 0
+        JOIN pg_namespace n ON n.oid = o.schema_oid
+        JOIN pg_roles w ON w.oid = n.nspowner
+        WHERE o.kind <> 'schema' AND c.problem IS NULL AND NOT v_caller.rolsuper
+          AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = c.new_owner AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
+          AND NOT EXISTS (SELECT FROM owner_change s WHERE s.kind = 'schema' AND s.object_oid = n.oid)
+    ), create_right_step AS (
+        SELECT s.phase, CASE WHEN r.way IS NULL THEN 'conflict' END, r.new_owner, format('schema %I', r.nspname),
+               format('%s CREATE ON SCHEMA %I %s %I', s.verb, r.nspname, s.preposition, r.new_owner), NULL, NULL, NULL, NULL,
+               'who shall own something in it has to have that', CASE WHEN r.way IN ('set', 'borrow') THEN r.actor END,
+               CASE WHEN r.way = 'borrow' THEN ARRAY[r.actor::text] END,
+               CASE WHEN r.way IS NULL THEN format('%I shall own something in it and has no CREATE on it; %s owns it, and %I cannot act as that role', r.new_owner, quote_ident(r.schema_owner), v_caller.rolname) END
+        FROM create_right r
+        CROSS JOIN (VALUES (29, 'GRANT', 'TO'), (31, 'REVOKE', 'FROM')) AS s (phase, verb, preposition)
+        WHERE s.phase = 29 OR r.way IS NOT NULL
+    ), step AS (
+        SELECT * FROM privilege_step
+        UNION ALL
+        SELECT * FROM owner_step
+        UNION ALL
+        SELECT * FROM create_right_step
+        UNION ALL
+        SELECT 25, 'create', g.role_name, 'schema ' || quote_ident(g.name), format('CREATE SCHEMA %I', g.name), NULL, NULL, NULL, NULL, 'declared', NULL, NULL,
+               CASE WHEN NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname) END
+        FROM (
+            SELECT g.name, min(g.role_name) AS role_name
+            FROM granted g
+            WHERE g.kind = 'schema' AND g.role_name <> 'none' AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = g.name)
+            GROUP BY g.name
+        ) AS g
+        UNION ALL
+        SELECT s.* FROM unsecure.plan_logins(_roles, _members, _caller) AS s
+        UNION ALL
+        SELECT s.*
+        FROM unsecure.plan_memberships(
+            _roles, _members, coalesce((SELECT jsonb_agg(jsonb_build_object('role_name', v.role_name, 'role', v.group_name)) FROM via v), '[]'),
+            ARRAY(SELECT i.group_name FROM intermediate i), _caller) AS s
+    )
+    SELECT s.* FROM step s ORDER BY s.phase, s.role_name COLLATE "C", s.object COLLATE "C", s.head COLLATE "C";
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.plan_difference(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], unsecure.grant_object[], jsonb, oid) IS
+    'The steps from what the catalog says to what the declaration says, in their order.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.plan_difference(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], unsecure.grant_object[], jsonb, oid)
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/script.sql
+-- +goose StatementBegin
+-- From steps to what is shown (auth.change) and to what is run: as few statements as can be, each with the role to run it as.
+
+CREATE OR REPLACE FUNCTION unsecure.shown_steps(_steps unsecure.grant_step[])
+RETURNS SETOF auth.change
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT row_number() OVER (ORDER BY s.problem IS NULL, s.nth)::integer, CASE WHEN s.problem IS NULL THEN s.action ELSE 'conflict' END,
+           CASE s.role_name WHEN 'public' THEN 'PUBLIC' ELSE s.role_name END, s.object, unsecure.step_statement(s.step),
+           coalesce(s.problem, s.reason)
+    FROM (
+        SELECT n.*, ROW(n.phase, n.action, n.role_name, n.object, n.head, n.target, n.preposition, n.grantee, n.tail, n.reason, n.actor, n.borrowed,
+                        n.problem)::unsecure.grant_step AS step
+        FROM unnest(_steps) WITH ORDINALITY AS n (phase, action, role_name, object, head, target, preposition, grantee, tail, reason, actor, borrowed, problem, nth)
+        WHERE n.action IS NOT NULL
+    ) AS s
+    ORDER BY 1;
+$function$;
+
+COMMENT ON FUNCTION unsecure.shown_steps(unsecure.grant_step[]) IS 'A plan as it is shown: conflicts first; without the steps that are for the work alone.';
+
+-- With whose name a membership that the caller gives himself is recorded (PostgreSQL 16 and later).
+CREATE OR REPLACE FUNCTION unsecure.own_grantor(
+    _caller oid,
+    _role   oid
+)
+RETURNS oid
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT coalesce(
+        (SELECT m.member FROM pg_auth_members m WHERE m.roleid = _role AND m.admin_option AND pg_has_role(_caller, m.member, 'USAGE')
+         ORDER BY m.member <> _caller, m.member LIMIT 1),
+        _caller);
+$function$;
+
+COMMENT ON FUNCTION unsecure.own_grantor(oid, oid) IS 'The role that administers this one, and that the caller is or inherits from.';
+
+-- Memberships that the caller needs for the work, and how they end: what he had before stays as it was.
+CREATE OR REPLACE FUNCTION unsecure.borrowing(
+    _role_names text[],
+    _caller     oid
+)
+RETURNS TABLE (takes text, returns text)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_is_16  boolean := current_setting('server_version_num')::integer >= 160000;
+    v_caller text := (SELECT r.rolname FROM pg_roles r WHERE r.oid = _caller);
+BEGIN
+    RETURN QUERY
+    SELECT format('GRANT %I TO %I', n.name, v_caller)
+           || CASE WHEN v_is_16 THEN format(' WITH INHERIT TRUE, SET TRUE GRANTED BY %I', g.rolname) ELSE '' END,
+           CASE WHEN m.member IS NOT NULL
+                THEN format('GRANT %I TO %I WITH ADMIN %s, INHERIT %s, SET %s GRANTED BY %I', n.name, v_caller,
+                            upper(m.admin_option::text), upper(m.inherit_option::text), upper(m.set_option::text), g.rolname)
+                ELSE format('REVOKE %I FROM %I', n.name, v_caller) || CASE WHEN v_is_16 THEN format(' GRANTED BY %I', g.rolname) ELSE '' END END
+    FROM (SELECT DISTINCT u.name FROM unnest(_role_names) AS u (name)) AS n
+    LEFT JOIN pg_roles r ON r.rolname = n.name
+    JOIN pg_roles g ON g.oid = unsecure.own_grantor(_caller, r.oid)
+    LEFT JOIN unsecure.membership m ON m.roleid = r.oid AND m.member = _caller AND (m.grantor = g.oid OR NOT v_is_16)
+    -- Up to PostgreSQL 15 a member is a member.
+    WHERE m.member IS NULL OR v_is_16
+    ORDER BY n.name COLLATE "C";
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.borrowing(text[], oid) IS 'The statements by which the caller becomes a member of these roles, and those that undo them.';
+
+CREATE OR REPLACE FUNCTION unsecure.grant_script(
+    _steps     unsecure.grant_step[],
+    _caller    oid,
+    _verifiers jsonb
+)
+RETURNS TABLE (statement text, actor text)
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH step AS MATERIALIZED (
+        SELECT * FROM unnest(_steps) WITH ORDINALITY AS n (phase, action, role_name, object, head, target, preposition, grantee, tail, reason, actor, borrowed, problem, nth)
+    ), listed AS (
+        -- All the objects of one role, and then all the roles with the same objects.
+        SELECT s.phase, s.head, s.preposition, s.tail, s.actor, s.grantee, string_agg(s.target, ', ' ORDER BY s.nth) AS targets, min(s.nth) AS nth
+        FROM step s
+        WHERE s.preposition IS NOT NULL
+        GROUP BY s.phase, s.head, s.preposition, s.tail, s.actor, s.grantee
+    ), script AS (
+        SELECT l.phase, min(l.nth) AS nth,
+               l.head || coalesce(' ' || l.targets, '') || l.preposition
+               || string_agg(CASE l.grantee WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(l.grantee) END, ', ' ORDER BY l.nth) || l.tail AS statement,
+               l.actor
+        FROM listed l
+        GROUP BY l.phase, l.head, l.targets, l.preposition, l.tail, l.actor
+        UNION ALL
+        SELECT s.phase, s.nth,
+               CASE WHEN s.object = 'password' AND s.action = 'alter'
+                    THEN CASE WHEN _verifiers IS NULL THEN format('-- the password of %s is not shown', replace(quote_ident(s.role_name), E'\n', '?'))
+                              ELSE format('ALTER ROLE %I PASSWORD %L', s.role_name, _verifiers ->> s.role_name) END
+                    ELSE s.head END,
+               s.actor
+        FROM step s
+        WHERE s.preposition IS NULL
+        UNION ALL
+        SELECT w.phase, 0, w.statement, NULL
+        FROM (SELECT array_agg(b) AS names FROM step s CROSS JOIN LATERAL unnest(s.borrowed) AS b) AS n
+        CROSS JOIN LATERAL unsecure.borrowing(n.names, _caller) AS b
+        CROSS JOIN LATERAL (VALUES (22, b.takes), (90, b.returns)) AS w (phase, statement)
+    )
+    SELECT c.statement, c.actor FROM script c ORDER BY c.phase, c.actor NULLS FIRST, c.nth;
+$function$;
+
+COMMENT ON FUNCTION unsecure.grant_script(unsecure.grant_step[], oid, jsonb) IS
+    'The statements of a plan in order, and the role to SET ROLE to for each (NULL: none). _verifiers: of the roles whose password is set; NULL: '
+    'a comment in their place.';
+
+CREATE OR REPLACE FUNCTION auth.plan_hash(_changes auth.change[])
+RETURNS text
+LANGUAGE sql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT encode(sha256(convert_to(format('%s', current_database()) || coalesce((
+        SELECT string_agg(E'\n' || concat_ws(' ', c.action, c.statement), '' ORDER BY c.ordinal) FROM unnest(_changes) AS c), ''), 'UTF8')), 'hex');
+$function$;
+
+COMMENT ON FUNCTION auth.plan_hash(auth.change[]) IS
+    'Tells one plan from another: SHA-256 in hexadecimal over the name of the connected database and the actions and statements in their order.';
+
+CREATE OR REPLACE FUNCTION auth.change_hazards(_change auth.change)
+RETURNS text[]
+LANGUAGE sql
+IMMUTABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT array_remove(ARRAY[
+        CASE WHEN _change.action IN ('revoke', 'drop') OR _change.statement LIKE 'ALTER ROLE % NOLOGIN' OR _change.statement LIKE 'ALTER % OWNER TO %'
+                  OR _change.object = 'valid_until' AND _change.action = 'alter'
+             THEN 'loses access' END,
+        CASE WHEN _change.statement LIKE 'ALTER % OWNER TO %' THEN 'touches ownership' END,
+        CASE WHEN _change.statement ~ '^ALTER (TABLE|VIEW|MATERIALIZED VIEW|FOREIGN TABLE|SEQUENCE) ' THEN 'takes a lock' END,
+        CASE WHEN _change.statement LIKE '% CASCADE' THEN 'takes away what was given on' END,
+        CASE WHEN _change.statement LIKE '% TO PUBLIC%' THEN 'gives to everybody' END,
+        CASE WHEN _change.object = 'password' AND _change.action = 'alter' THEN 'sets a password' END], NULL);
+$function$;
+
+COMMENT ON FUNCTION auth.change_hazards(auth.change) IS
+    'What to look at twice in a change: loses access, touches ownership, takes a lock (ACCESS EXCLUSIVE, until the transaction ends), takes away '
+    'what was given on, gives to everybody, sets a password; {}: nothing.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.shown_steps(unsecure.grant_step[]),
+    unsecure.own_grantor(oid, oid),
+    unsecure.borrowing(text[], oid),
+    unsecure.grant_script(unsecure.grant_step[], oid, jsonb),
+    auth.plan_hash(auth.change[]),
+    auth.change_hazards(auth.change)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.plan_hash(auth.change[]), auth.change_hazards(auth.change) TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/grant/apply.sql
+-- +goose StatementBegin
+-- Carrying a plan out. The work is done with the rights of the caller (SECURITY INVOKER, so that it can SET ROLE to a grantor): auth.sync_roles runs
+-- what auth.begin_role_sync gives it under the lock, and auth.finish_role_sync looks whether the roles can do now what was declared, and nothing else.
+
+CREATE OR REPLACE FUNCTION unsecure.require_possible(_steps unsecure.grant_step[])
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM unnest(_steps) AS s WHERE s.problem IS NOT NULL) THEN
+        RAISE EXCEPTION 'some roles cannot become what is declared'
+            USING ERRCODE = 'RW522',
+                  DETAIL  = (SELECT string_agg(format('%s: %s%s%s.', quote_ident(c.role_name), coalesce(c.object || ': ', ''), c.reason,
+                                                      '; it would take: ' || c.statement), E'\n' ORDER BY c.ordinal)
+                             FROM (SELECT * FROM unsecure.shown_steps(_steps) AS p WHERE p.action = 'conflict' ORDER BY p.ordinal LIMIT 100) AS c),
+                  HINT    = 'Nothing was changed. Do what the DETAIL says, as a superuser or as the role that it names, and try again.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.require_possible(unsecure.grant_step[]) IS 'RW522 with all that cannot be done, and why.';
+
+CREATE OR REPLACE FUNCTION unsecure.role_oid(_role_name text)
+RETURNS oid
+LANGUAGE sql
+STABLE
+RETURN (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = _role_name);
+
+COMMENT ON FUNCTION unsecure.role_oid(text) IS 'The oid of a role; NULL: there is none of this name.';
+
+CREATE OR REPLACE FUNCTION auth.planned_changes(
+    _declaration jsonb,
+    _caller      text
+)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT * FROM unsecure.shown_steps(ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, unsecure.role_oid(_caller)) AS s));
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.planned_changes(jsonb, text) IS 'auth.plan_roles for somebody else: what _caller, a role, would do. No row: nothing.';
+
+CREATE OR REPLACE FUNCTION auth.begin_role_sync(
+    _declaration   jsonb,
+    _caller        text,
+    OUT changes    auth.change[],
+    OUT statements text[],
+    OUT actors     text[],
+    OUT verifiers  jsonb
+)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+    v_caller   oid := unsecure.role_oid(_caller);
+    v_snapshot text := pg_current_snapshot()::text;
+    v_steps    unsecure.grant_step[];
+    v_hash     text := _declaration -> 'options' ->> 'plan_hash';
+    v_role     text;
+BEGIN
+    PERFORM unsecure.require_administrator('change what roles may do');
+    v_steps := ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, v_caller) AS s);
+    -- Nothing to do takes no lock.
+    IF v_steps <> '{}' THEN
+        PERFORM unsecure.lock_roles();
+        IF _declaration -> 'options' ? 'lock_key' THEN
+            PERFORM pg_advisory_xact_lock((_declaration -> 'options' ->> 'lock_key')::numeric::bigint);
+        END IF;
+        -- What was planned before we had the locks may be outdated, unless nobody has done anything since.
+        IF pg_current_snapshot()::text <> v_snapshot THEN
+            v_steps := ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, v_caller) AS s);
+        END IF;
+    END IF;
+    changes := ARRAY(SELECT c FROM unsecure.shown_steps(v_steps) AS c);
+    IF v_hash <> auth.plan_hash(changes) THEN
+        RAISE EXCEPTION 'the plan is not the one that was reviewed'
+            USING ERRCODE = 'RW523',
+                  DETAIL  = format('It has %s changes and the hash %s; reviewed was %s.', cardinality(changes), auth.plan_hash(changes), v_hash),
+                  HINT    = 'Something has changed since: look at the plan again. Nothing was changed.';
+    END IF;
+    PERFORM unsecure.require_possible(v_steps);
+
+    verifiers := '{}';
+    FOR v_role IN SELECT s.role_name FROM unnest(v_steps) AS s WHERE s.action = 'alter' AND s.object = 'password' LOOP
+        verifiers := verifiers || (
+            SELECT jsonb_build_object(v_role, unsecure.password_verifier(coalesce(g.element ->> 'verifier', g.element ->> 'password')))
+            FROM unsecure.declared_grants(_declaration) AS g
+            WHERE g.role_name = v_role AND g.element ->> 'type' = 'login');
+    END LOOP;
+    PERFORM unsecure.hold_roles(ARRAY(
+        SELECT r.rolname
+        FROM unnest(v_steps) AS s
+        CROSS JOIN LATERAL (VALUES (s.grantee), (s.object)) AS n (name)
+        JOIN pg_roles r ON quote_ident(r.rolname) = n.name OR r.rolname = n.name
+        WHERE s.phase IN (44, 45)
+        GROUP BY r.rolname));
+    SELECT coalesce(array_agg(c.statement ORDER BY c.nth), '{}'), coalesce(array_agg(c.actor ORDER BY c.nth), '{}')
+    INTO statements, actors
+    FROM unsecure.grant_script(v_steps, v_caller, verifiers) WITH ORDINALITY AS c (statement, actor, nth);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.begin_role_sync(jsonb, text) IS
+    'The first half of auth.sync_roles: takes the locks, and returns what is to be done and the statements for it, each with the role to SET '
+    'ROLE to (NULL: none). _caller: with whose rights. RW513, RW501, RW520 to RW523.';
+
+-- What an intermediate role stands for is what it has now.
+CREATE OR REPLACE FUNCTION unsecure.register_intermediates(_role_names text[])
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+AS $function$
+BEGIN
+    IF _role_names = '{}' THEN
+        RETURN;
+    END IF;
+    INSERT INTO auth.intermediate_role AS i (role_name, role_oid, object_kind, object_oid, object_subid, privileges)
+    SELECT r.rolname, r.oid, o.kind, o.object_oid, o.subid, array_agg(x.privilege_type ORDER BY x.privilege_type COLLATE "C")
+    FROM pg_roles r
+    CROSS JOIN LATERAL unsecure.planned_objects('{}', ARRAY[ROW(r.rolname, r.oid, false, true, false, false, true, false, true, -1, NULL, NULL, '{}',
+                                                               'error', NULL, true, NULL, false)::unsecure.planned_role], r.oid) AS o
+    CROSS JOIN LATERAL aclexplode(o.acl) AS x
+    WHERE r.rolname = ANY (_role_names) AND x.grantee = r.oid
+    GROUP BY r.rolname, r.oid, o.kind, o.object_oid, o.subid
+    ON CONFLICT (object_kind, object_oid, object_subid, privileges) DO UPDATE
+        SET role_name = excluded.role_name, role_oid = excluded.role_oid;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.register_intermediates(text[]) IS 'Writes down what the intermediate roles that were just made are for.';
+
+CREATE OR REPLACE FUNCTION auth.finish_role_sync(
+    _declaration jsonb,
+    _caller      text,
+    _changes     auth.change[],
+    _verifiers   jsonb
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = error
+SET jit = off
+AS $function$
+DECLARE
+    v_left auth.change;
+BEGIN
+    PERFORM unsecure.require_administrator('change what roles may do');
+    PERFORM unsecure.require_kept(ARRAY(SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'grant'));
+    PERFORM unsecure.register_intermediates(ARRAY(
+        SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'create' AND c.object IS NULL AND starts_with(c.role_name, 'rolewright_via_')));
+    INSERT INTO unsecure.declared_password AS p (role_oid, salt, iterations, digest)
+    SELECT r.oid, decode(split_part(split_part(v.value, '$', 2), ':', 2), 'base64'), split_part(split_part(v.value, '$', 2), ':', 1)::integer,
+           sha256(convert_to(v.value, 'UTF8'))
+    FROM jsonb_each_text(_verifiers) AS v
+    JOIN pg_roles r ON r.rolname = v.key
+    ON CONFLICT (role_oid) DO UPDATE SET salt = excluded.salt, iterations = excluded.iterations, digest = excluded.digest;
+
+    DELETE FROM auth.intermediate_role i
+    WHERE EXISTS (SELECT FROM unnest(_changes) AS c WHERE c.action = 'drop' AND c.role_name = i.role_name);
+
+    -- A GRANT or REVOKE without authority may only warn; and somebody's psql may have been there meanwhile.
+    SELECT * INTO v_left FROM auth.planned_changes(_declaration, _caller) AS c ORDER BY c.ordinal LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'PostgreSQL did not do what it was told about %', quote_ident(v_left.role_name)
+            USING ERRCODE = 'RW507',
+                  DETAIL  = format('Still to be done: %s (%s).', v_left.statement, concat_ws(': ', v_left.object, v_left.reason)),
+                  HINT    = 'Nothing was changed.';
+    END IF;
+    PERFORM unsecure.audit_changes(_changes);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.finish_role_sync(jsonb, text, auth.change[], jsonb) IS
+    'The second half of auth.sync_roles: looks whether everything is done (RW507: it is not), and writes one audit row per change. RW513.';
+
+CREATE OR REPLACE FUNCTION auth.sync_roles(_declaration jsonb)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+SET jit = off
+AS $function$
+DECLARE
+    v_role   text := current_setting('role');
+    v_self   text := current_setting('createrole_self_grant', true);
+    v_notice text := current_setting('client_min_messages');
+    v_work   record;
+    v_actor  text;
+BEGIN
+    FOR v_attempt IN 1 .. 6 LOOP
+        v_work := auth.begin_role_sync(_declaration, current_user::text);
+        EXIT WHEN v_work.changes = '{}';
+        BEGIN
+            -- PostgreSQL 16 and later: the caller's setting would make him a member of what he creates.
+            IF v_self <> '' THEN
+                PERFORM set_config('createrole_self_grant', '', true);
+            END IF;
+            PERFORM set_config('client_min_messages', 'error', true);
+            v_actor := NULL;
+            FOR v_n IN 1 .. cardinality(v_work.statements) LOOP
+                IF v_work.actors[v_n] IS DISTINCT FROM v_actor THEN
+                    v_actor := v_work.actors[v_n];
+                    PERFORM set_config('role', coalesce(v_actor, v_role), true);
+                END IF;
+                EXECUTE v_work.statements[v_n];
+            END LOOP;
+            IF v_actor IS NOT NULL THEN
+                PERFORM set_config('role', v_role, true);
+            END IF;
+            PERFORM set_config('client_min_messages', v_notice, true);
+            IF v_self <> '' THEN
+                PERFORM set_config('createrole_self_grant', v_self, true);
+            END IF;
+            PERFORM auth.finish_role_sync(_declaration, current_user::text, v_work.changes, v_work.verifiers);
+            EXIT;
+        EXCEPTION
+            -- Somebody else's psql changed the same object, role or membership meanwhile: look again.
+            WHEN internal_error OR unique_violation OR serialization_failure OR undefined_object OR undefined_table OR undefined_function OR SQLSTATE 'RW507' THEN
+                IF v_attempt = 6 THEN
+                    RAISE;
+                END IF;
+        END;
+    END LOOP;
+    RETURN QUERY SELECT * FROM unnest(v_work.changes);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.sync_roles(jsonb) IS
+    'Makes roles able to do what is declared, and nothing else, in this database; returns what was done, one row per change; no rows: nothing was to '
+    'be done. _declaration: an object with roles (an object: name → {"grants": […], "preserve_schemas": […], "options": {…}}, as in auth.sync_role), '
+    'public (rules for PUBLIC: grants with "action": "grant" or "revoke"; what no rule names stays), drop_unused (true: as auth.drop_unused_roles), preserve_schemas and options (for roles that have '
+    'none; and lock_key, an advisory lock to take too, and plan_hash: see auth.plan_hash). It is done with the caller''s rights; memberships that he gives '
+    'himself for the work are gone afterwards. RW513: not an administrator; RW501: not in READ COMMITTED; RW503, RW504: not a role for Rolewright to '
+    'change; RW520: not understood; RW521: something does not exist; RW522: the caller cannot do it; RW523: not the reviewed plan; RW507: '
+    'PostgreSQL only warned.';
+
+CREATE OR REPLACE FUNCTION auth.plan_roles(_declaration jsonb)
+RETURNS SETOF auth.change
+LANGUAGE sql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT * FROM auth.planned_changes(_declaration, current_user::text);
+$function$;
+
+COMMENT ON FUNCTION auth.plan_roles(jsonb) IS
+    'What auth.sync_roles would do, in its order, after what it cannot do (conflict: it would refuse). No rows: nothing. Errors: as there.';
+
+CREATE OR REPLACE FUNCTION auth.plan_script(_declaration jsonb)
+RETURNS SETOF text
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_step  record;
+    v_actor text;
+BEGIN
+    FOR v_step IN SELECT * FROM auth.planned_statements(_declaration, current_user::text) LOOP
+        IF v_step.actor IS DISTINCT FROM v_actor THEN
+            v_actor := v_step.actor;
+            RETURN NEXT CASE WHEN v_actor IS NULL THEN 'RESET ROLE' ELSE format('SET LOCAL ROLE %I', v_actor) END;
+        END IF;
+        RETURN NEXT v_step.statement;
+    END LOOP;
+    IF v_actor IS NOT NULL THEN
+        RETURN NEXT 'RESET ROLE';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.plan_script(jsonb) IS
+    'The statements that auth.sync_roles would run, in order, for one transaction of psql as the same user; without a semicolon, and without '
+    'passwords (a comment stands for them). Errors: as there; RW522: not all of it can be done.';
+
+CREATE OR REPLACE FUNCTION auth.planned_statements(
+    _declaration jsonb,
+    _caller      text
+)
+RETURNS TABLE (statement text, actor text)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+    v_caller oid := unsecure.role_oid(_caller);
+    v_steps  unsecure.grant_step[] := ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, v_caller) AS s);
+BEGIN
+    PERFORM unsecure.require_possible(v_steps);
+    RETURN QUERY SELECT * FROM unsecure.grant_script(v_steps, v_caller, NULL);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.planned_statements(jsonb, text) IS 'auth.plan_script for somebody else, with the role to SET ROLE to for each statement.';
+
+CREATE OR REPLACE FUNCTION auth.single_declaration(
+    _role_name        text,
+    _grants           jsonb,
+    _preserve_schemas text[] DEFAULT '{}',
+    _options          jsonb DEFAULT '{}'
+)
+RETURNS jsonb
+LANGUAGE sql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT jsonb_build_object(
+        'roles', jsonb_build_object(coalesce(_role_name, ''), jsonb_build_object('grants', coalesce(_grants, 'null'))),
+        'preserve_schemas', to_jsonb(coalesce(_preserve_schemas, '{}')),
+        'options', coalesce(_options, '{}'));
+$function$;
+
+COMMENT ON FUNCTION auth.single_declaration(text, jsonb, text[], jsonb) IS 'The declaration of one role, as auth.sync_roles takes it.';
+
+CREATE OR REPLACE FUNCTION auth.sync_role(
+    _role_name        text,
+    _grants           jsonb,
+    _preserve_schemas text[] DEFAULT '{}',
+    _options          jsonb DEFAULT '{}'
+)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY SELECT * FROM auth.sync_roles(auth.single_declaration(_role_name, _grants, _preserve_schemas, _options));
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.sync_role(text, jsonb, text[], jsonb) IS
+    'Makes one role able to do what _grants says in this database, and nothing else; it is created where it is missing. Returns what was done, one row '
+    'per change. _grants: an array of objects, each with a type: login (password or verifier: absent, it stays; valid_until with an offset; '
+    'connection_limit), without which the role cannot log in; membership (role, inherit, set, admin); database, schema, language, foreign_server, '
+    'foreign_data_wrapper, tablespace, parameter, large_object (name); table (views too; columns), sequence, function (name or signature), procedure, type (schema, '
+    'and name, pattern, a regular expression for the whole name, or "all": true); default (creator, schema, objects: TABLES, SEQUENCES, FUNCTIONS, TYPES, SCHEMAS). '
+    'All but the first two with privileges (or ["ALL"]), "grant_option": true, via (auto, direct, group: through a role of its own, which auto does where an '
+    'ACL gets long), or "owner": true instead. _preserve_schemas: their contents are left as they are. _options: missing (error, skip, create: schemas and '
+    'parent roles), lock_key, new_owner (of what the role owns and is not declared to; the caller), scope (all, database: nothing that databases share), '
+    'reuse_name. Errors: as auth.sync_roles.';
+
+CREATE OR REPLACE FUNCTION auth.plan_role(
+    _role_name        text,
+    _grants           jsonb,
+    _preserve_schemas text[] DEFAULT '{}',
+    _options          jsonb DEFAULT '{}'
+)
+RETURNS SETOF auth.change
+LANGUAGE sql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT * FROM auth.planned_changes(auth.single_declaration(_role_name, _grants, _preserve_schemas, _options), current_user::text);
+$function$;
+
+COMMENT ON FUNCTION auth.plan_role(text, jsonb, text[], jsonb) IS 'What auth.sync_role would do; as auth.plan_roles.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.require_possible(unsecure.grant_step[]),
+    unsecure.role_oid(text),
+    unsecure.register_intermediates(text[]),
+    auth.planned_changes(jsonb, text),
+    auth.begin_role_sync(jsonb, text),
+    auth.finish_role_sync(jsonb, text, auth.change[], jsonb),
+    auth.sync_roles(jsonb),
+    auth.plan_roles(jsonb),
+    auth.plan_script(jsonb),
+    auth.planned_statements(jsonb, text),
+    auth.single_declaration(text, jsonb, text[], jsonb),
+    auth.sync_role(text, jsonb, text[], jsonb),
+    auth.plan_role(text, jsonb, text[], jsonb)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    auth.begin_role_sync(jsonb, text),
+    auth.finish_role_sync(jsonb, text, auth.change[], jsonb),
+    auth.sync_roles(jsonb),
+    auth.sync_role(text, jsonb, text[], jsonb)
+TO rolewright_operator;
+GRANT EXECUTE ON FUNCTION
+    auth.planned_changes(jsonb, text),
+    auth.plan_roles(jsonb),
+    auth.plan_script(jsonb),
+    auth.planned_statements(jsonb, text),
+    auth.single_declaration(text, jsonb, text[], jsonb),
+    auth.plan_role(text, jsonb, text[], jsonb)
+TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/grant/declare.sql
+-- +goose StatementBegin
+-- Declarations that are kept, and what has drifted away from them. Who declares decides what others will carry out later, with rights of their own:
+-- that takes an administrator.
+
+CREATE OR REPLACE FUNCTION auth.declare_roles(_declaration jsonb)
+RETURNS integer
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_changed integer;
+BEGIN
+    PERFORM unsecure.require_administrator('declare what roles may do');
+    PERFORM unsecure.require_role_declaration(_declaration);
+    INSERT INTO auth.role_declaration AS d (role_name, grants, preserve_schemas, options)
+    SELECT r.role_name,
+           -- Passwords are nobody's business here.
+           coalesce((SELECT jsonb_agg(g.element - '{password,verifier}'::text[] ORDER BY g.nth)
+                     FROM jsonb_array_elements(r.grants) WITH ORDINALITY AS g (element, nth)), '[]'),
+           ARRAY(SELECT jsonb_array_elements_text(r.preserve_schemas)),
+           r.options - '{lock_key,plan_hash,reuse_name}'::text[]
+    FROM (
+        SELECT e.key AS role_name, e.value -> 'grants' AS grants,
+               coalesce(e.value -> 'preserve_schemas', _declaration -> 'preserve_schemas', '[]') AS preserve_schemas,
+               coalesce(_declaration -> 'options', '{}') || coalesce(e.value -> 'options', '{}') AS options
+        FROM jsonb_each(coalesce(_declaration -> 'roles', '{}')) AS e
+        UNION ALL
+        SELECT 'public', _declaration -> 'public', '[]', coalesce(_declaration -> 'options', '{}')
+        WHERE _declaration ? 'public'
+    ) AS r
+    ON CONFLICT (role_name) DO UPDATE
+        SET grants = excluded.grants, preserve_schemas = excluded.preserve_schemas, options = excluded.options, declared_by = session_user, updated_at = now()
+        WHERE (d.grants, d.preserve_schemas, d.options) IS DISTINCT FROM (excluded.grants, excluded.preserve_schemas, excluded.options);
+    GET DIAGNOSTICS v_changed = ROW_COUNT;
+    RETURN v_changed;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.declare_roles(jsonb) IS
+    'Keeps the declarations of these roles, and PUBLIC''s rules (as auth.sync_roles takes them), for auth.drift and auth.apply_drift; returns how many '
+    'changed. What roles may do is not changed. Passwords and verifiers are not kept. RW513: not an administrator; RW503, RW504, RW520: as auth.sync_roles.';
+
+CREATE OR REPLACE FUNCTION auth.declare_role(
+    _role_name        text,
+    _grants           jsonb,
+    _preserve_schemas text[] DEFAULT '{}',
+    _options          jsonb DEFAULT '{}'
+)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN auth.declare_roles(auth.single_declaration(_role_name, _grants, _preserve_schemas, _options)) > 0;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.declare_role(text, jsonb, text[], jsonb) IS
+    'Keeps what one role may do, for auth.drift and auth.apply_drift; returns whether that changed. Arguments: as auth.sync_role; errors: as auth.declare_roles.';
+
+CREATE OR REPLACE FUNCTION auth.undeclare_role(_role_name text)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.require_administrator('forget what was declared');
+    DELETE FROM auth.role_declaration d WHERE d.role_name = _role_name;
+    RETURN FOUND;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.undeclare_role(text) IS
+    'Forgets what a role may do (public: PUBLIC''s rules); the role stays as it is. Returns whether something was declared. RW513: not an administrator.';
+
+CREATE OR REPLACE FUNCTION auth.declared_roles(_role_names text[] DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE sql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+        'roles', coalesce(jsonb_object_agg(d.role_name, jsonb_build_object('grants', d.grants, 'preserve_schemas', d.preserve_schemas, 'options', d.options))
+                              FILTER (WHERE d.role_name <> 'public'), '{}'),
+        'public', (jsonb_agg(d.grants) FILTER (WHERE d.role_name = 'public')) -> 0,
+        'options', (jsonb_agg(d.options) FILTER (WHERE d.role_name = 'public')) -> 0))
+    FROM auth.role_declaration d
+    WHERE _role_names IS NULL OR d.role_name = ANY (_role_names);
+$function$;
+
+COMMENT ON FUNCTION auth.declared_roles(text[]) IS 'What is declared for these roles (NULL: all; public: PUBLIC''s rules), as auth.sync_roles takes it.';
+
+CREATE OR REPLACE FUNCTION auth.drift(_role_names text[] DEFAULT NULL)
+RETURNS SETOF auth.change
+LANGUAGE sql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT * FROM auth.planned_changes(auth.declared_roles(_role_names), current_user::text);
+$function$;
+
+COMMENT ON FUNCTION auth.drift(text[]) IS
+    'What has to be done so that these roles (NULL: all that something is declared for) can do what is declared, and nothing else. No rows: they can. '
+    'Errors: as auth.plan_roles.';
+
+CREATE OR REPLACE FUNCTION auth.apply_drift(_role_names text[] DEFAULT NULL)
+RETURNS SETOF auth.change
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY SELECT * FROM auth.sync_roles(auth.declared_roles(_role_names));
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.apply_drift(text[]) IS 'Does what auth.drift says, and returns it. Errors: as auth.sync_roles.';
+
+REVOKE ALL ON FUNCTION
+    auth.declare_roles(jsonb),
+    auth.declare_role(text, jsonb, text[], jsonb),
+    auth.undeclare_role(text),
+    auth.declared_roles(text[]),
+    auth.drift(text[]),
+    auth.apply_drift(text[])
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    auth.declare_roles(jsonb),
+    auth.declare_role(text, jsonb, text[], jsonb),
+    auth.undeclare_role(text),
+    auth.apply_drift(text[])
+TO rolewright_operator;
+GRANT EXECUTE ON FUNCTION auth.declared_roles(text[]), auth.drift(text[]) TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
 -- +goose Down
 
+DROP FUNCTION auth.apply_drift;
+DROP FUNCTION auth.drift;
+DROP FUNCTION auth.declared_roles;
+DROP FUNCTION auth.undeclare_role;
+DROP FUNCTION auth.declare_role;
+DROP FUNCTION auth.declare_roles;
+DROP FUNCTION auth.plan_role;
+DROP FUNCTION auth.sync_role;
+DROP FUNCTION auth.single_declaration;
+DROP FUNCTION auth.planned_statements;
+DROP FUNCTION auth.plan_script;
+DROP FUNCTION auth.plan_roles;
+DROP FUNCTION auth.sync_roles;
+DROP FUNCTION auth.finish_role_sync;
+DROP FUNCTION unsecure.register_intermediates;
+DROP FUNCTION auth.begin_role_sync;
+DROP FUNCTION auth.planned_changes;
+DROP FUNCTION unsecure.role_oid;
+DROP FUNCTION unsecure.require_possible;
+DROP FUNCTION auth.change_hazards;
+DROP FUNCTION auth.plan_hash;
+DROP FUNCTION unsecure.grant_script;
+DROP FUNCTION unsecure.borrowing;
+DROP FUNCTION unsecure.own_grantor;
+DROP FUNCTION unsecure.shown_steps;
+DROP FUNCTION unsecure.plan_difference;
+DROP FUNCTION unsecure.plan_memberships;
+DROP FUNCTION unsecure.plan_logins;
+DROP FUNCTION unsecure.until_literal;
+DROP FUNCTION unsecure.is_password_set;
+DROP TABLE unsecure.declared_password;
+DROP FUNCTION unsecure.plan_grants;
+DROP FUNCTION unsecure.declared_members;
+DROP FUNCTION unsecure.planned_objects;
+DROP FUNCTION unsecure.require_targets;
+DROP FUNCTION unsecure.runs_as_owner;
+DROP FUNCTION unsecure.intermediate_name;
+DROP FUNCTION unsecure.crowded_acl;
+DROP FUNCTION unsecure.step_statement;
+DROP TYPE unsecure.grant_step;
+DROP FUNCTION unsecure.planned_roles;
+DROP TYPE unsecure.planned_role;
+DROP FUNCTION auth.drop_unused_roles;
+DROP FUNCTION unsecure.unused_roles;
+DROP FUNCTION unsecure.acting_owner;
+DROP FUNCTION unsecure.way_to_act;
+DROP FUNCTION unsecure.may_set_role;
+DROP FUNCTION unsecure.may_administer;
+DROP FUNCTION unsecure.grant_targets;
+DROP TYPE unsecure.grant_target;
+DROP FUNCTION unsecure.is_type_of_its_own;
+DROP FUNCTION unsecure.belongs_to_table;
+DROP FUNCTION unsecure.find_routines;
+DROP FUNCTION unsecure.grant_elements;
+DROP FUNCTION unsecure.require_role_declaration;
+DROP FUNCTION unsecure.role_declaration_problems;
+DROP FUNCTION unsecure.option_problems;
+DROP FUNCTION unsecure.grant_problems;
+DROP FUNCTION unsecure.shape_problem;
+DROP FUNCTION unsecure.pattern_problem;
+DROP FUNCTION unsecure.declared_grants;
+DROP TYPE unsecure.grant_element;
+DROP FUNCTION unsecure.grant_keys;
+DROP FUNCTION unsecure.default_objects;
+DROP FUNCTION unsecure.parameter_label;
+DROP FUNCTION unsecure.grant_objects;
+DROP TYPE unsecure.grant_object;
+DROP FUNCTION unsecure.virtual_oid;
+DROP FUNCTION unsecure.parameter_acl;
+DROP FUNCTION unsecure.kind_privileges;
+DROP FUNCTION unsecure.grant_kinds;
 DROP TRIGGER role_declaration_audit_truncate ON auth.role_declaration;
 DROP TRIGGER role_declaration_audit_delete ON auth.role_declaration;
 DROP TRIGGER role_declaration_audit_update ON auth.role_declaration;

@@ -94,6 +94,7 @@ BEGIN;
 \ir grant/declaration.sql
 \ir grant/resolve.sql
 \ir grant/authority.sql
+\ir grant/drop_unused.sql
 \ir grant/planned_roles.sql
 \ir grant/plan.sql
 \ir grant/role_steps.sql
@@ -101,5 +102,6 @@ BEGIN;
 \ir grant/difference.sql
 \ir grant/script.sql
 \ir grant/apply.sql
+\ir grant/declare.sql
 
 COMMIT;

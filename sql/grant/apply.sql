@@ -128,7 +128,7 @@ BEGIN
     SELECT r.rolname, r.oid, o.kind, o.object_oid, o.subid, array_agg(x.privilege_type ORDER BY x.privilege_type COLLATE "C")
     FROM pg_roles r
     CROSS JOIN LATERAL unsecure.planned_objects('{}', ARRAY[ROW(r.rolname, r.oid, false, true, false, false, true, false, true, -1, NULL, NULL, '{}',
-                                                               'error', NULL, true, NULL)::unsecure.planned_role], r.oid) AS o
+                                                               'error', NULL, true, NULL, false)::unsecure.planned_role], r.oid) AS o
     CROSS JOIN LATERAL aclexplode(o.acl) AS x
     WHERE r.rolname = ANY (_role_names) AND x.grantee = r.oid
     GROUP BY r.rolname, r.oid, o.kind, o.object_oid, o.subid
@@ -166,6 +166,9 @@ BEGIN
     FROM jsonb_each_text(_verifiers) AS v
     JOIN pg_roles r ON r.rolname = v.key
     ON CONFLICT (role_oid) DO UPDATE SET salt = excluded.salt, iterations = excluded.iterations, digest = excluded.digest;
+
+    DELETE FROM auth.intermediate_role i
+    WHERE EXISTS (SELECT FROM unnest(_changes) AS c WHERE c.action = 'drop' AND c.role_name = i.role_name);
 
     -- A GRANT or REVOKE without authority may only warn; and somebody's psql may have been there meanwhile.
     SELECT * INTO v_left FROM auth.planned_changes(_declaration, _caller) AS c ORDER BY c.ordinal LIMIT 1;
@@ -238,7 +241,7 @@ $function$;
 COMMENT ON FUNCTION auth.sync_roles(jsonb) IS
     'Makes roles able to do what is declared, and nothing else, in this database; returns what was done, one row per change; no rows: nothing was to '
     'be done. _declaration: an object with roles (an object: name → {"grants": […], "preserve_schemas": […], "options": {…}}, as in auth.sync_role), '
-    'public (rules for PUBLIC: grants with "action": "grant" or "revoke"; what no rule names stays), preserve_schemas and options (for roles that have '
+    'public (rules for PUBLIC: grants with "action": "grant" or "revoke"; what no rule names stays), drop_unused (true: as auth.drop_unused_roles), preserve_schemas and options (for roles that have '
     'none; and lock_key, an advisory lock to take too, and plan_hash: see auth.plan_hash). It is done with the caller''s rights; memberships that he gives '
     'himself for the work are gone afterwards. RW513: not an administrator; RW501: not in READ COMMITTED; RW503, RW504: not a role for Rolewright to '
     'change; RW520: not understood; RW521: something does not exist; RW522: the caller cannot do it; RW523: not the reviewed plan; RW507: '
@@ -269,7 +272,7 @@ BEGIN
     FOR v_step IN SELECT * FROM auth.planned_statements(_declaration, current_user::text) LOOP
         IF v_step.actor IS DISTINCT FROM v_actor THEN
             v_actor := v_step.actor;
-            RETURN NEXT coalesce(format('SET LOCAL ROLE %I', v_actor), 'RESET ROLE');
+            RETURN NEXT CASE WHEN v_actor IS NULL THEN 'RESET ROLE' ELSE format('SET LOCAL ROLE %I', v_actor) END;
         END IF;
         RETURN NEXT v_step.statement;
     END LOOP;

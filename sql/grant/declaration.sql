@@ -45,7 +45,7 @@ CREATE TYPE unsecure.grant_element AS (
 );
 
 COMMENT ON TYPE unsecure.grant_element IS
-    'One grant, for all the roles that have it (public: PUBLIC; revoked: what PUBLIC shall not have). kind: as unsecure.grant_kinds. place: where '
+    'One grant, for all the roles that have it (public: PUBLIC; none: what PUBLIC shall not have; no role can have these names). kind: as unsecure.grant_kinds. place: where '
     'it first stands.';
 
 -- One row per grant and role. What is not of the right shape is left out; unsecure.declaration_problems has said it.
@@ -230,7 +230,7 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.option_problems(jsonb, boolean) IS 'What is wrong with the options of a declaration, or of one of its roles.';
 
-CREATE OR REPLACE FUNCTION unsecure.declaration_problems(_declaration jsonb)
+CREATE OR REPLACE FUNCTION unsecure.role_declaration_problems(_declaration jsonb)
 RETURNS text[]
 LANGUAGE sql
 STABLE
@@ -262,8 +262,9 @@ AS $function$
     ), problem (place, what) AS (
         SELECT NULL, 'a declaration is an object' WHERE jsonb_typeof(_declaration) IS DISTINCT FROM 'object'
         UNION ALL
-        SELECT NULL, CASE WHEN p.key IN ('roles', 'public', 'preserve_schemas', 'options') THEN CASE
+        SELECT NULL, CASE WHEN p.key IN ('roles', 'public', 'preserve_schemas', 'options', 'drop_unused') THEN CASE
                               WHEN p.key = 'roles' AND jsonb_typeof(p.value) <> 'object' THEN 'roles: an object is needed, with the roles'' names as its keys'
+                              WHEN p.key = 'drop_unused' THEN 'drop_unused: ' || unsecure.shape_problem('boolean', p.value)
                               WHEN p.key = 'public' AND jsonb_typeof(p.value) <> 'array' THEN 'public: an array of rules is needed'
                           END ELSE format('there is no key %s', to_json(p.key)) END
         FROM part p
@@ -322,15 +323,15 @@ AS $function$
     WHERE p.what IS NOT NULL;
 $function$;
 
-COMMENT ON FUNCTION unsecure.declaration_problems(jsonb) IS 'Everything that is wrong with a declaration by itself, in words; {}: nothing. No secret is among them.';
+COMMENT ON FUNCTION unsecure.role_declaration_problems(jsonb) IS 'Everything that is wrong with a declaration by itself, in words; {}: nothing. No secret is among them.';
 
-CREATE OR REPLACE FUNCTION unsecure.require_declaration(_declaration jsonb)
+CREATE OR REPLACE FUNCTION unsecure.require_role_declaration(_declaration jsonb)
 RETURNS void
 LANGUAGE plpgsql
 STABLE
 AS $function$
 DECLARE
-    v_problems text[] := unsecure.declaration_problems(_declaration);
+    v_problems text[] := unsecure.role_declaration_problems(_declaration);
     v_role     text;
 BEGIN
     IF v_problems <> '{}' THEN
@@ -346,7 +347,7 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.require_declaration(jsonb) IS
+COMMENT ON FUNCTION unsecure.require_role_declaration(jsonb) IS
     'RW520 with all that is wrong with a declaration; RW503, RW504: a role in it is not for Rolewright to change, or can have no such name.';
 
 -- Thousands of roles often have the same grants: each is looked at once.
@@ -374,7 +375,7 @@ AS $function$
            e.role_names,
            CASE e.first_role WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(e.first_role) END || ', grant ' || e.first_nth
     FROM (
-        SELECT d.element, array_agg(DISTINCT CASE d.action WHEN 'revoke' THEN 'revoked' ELSE d.role_name END) AS role_names,
+        SELECT d.element, array_agg(DISTINCT CASE d.action WHEN 'revoke' THEN 'none' ELSE d.role_name END) AS role_names,
                min(d.role_name COLLATE "C") AS first_role, min(d.nth) AS first_nth
         FROM unsecure.declared_grants(_declaration) AS d
         WHERE d.element ->> 'type' NOT IN ('login', 'membership')
@@ -391,7 +392,7 @@ REVOKE ALL ON FUNCTION
     unsecure.shape_problem(text, jsonb),
     unsecure.grant_problems(jsonb, boolean),
     unsecure.option_problems(jsonb, boolean),
-    unsecure.declaration_problems(jsonb),
-    unsecure.require_declaration(jsonb),
+    unsecure.role_declaration_problems(jsonb),
+    unsecure.require_role_declaration(jsonb),
     unsecure.grant_elements(jsonb)
 FROM PUBLIC;

@@ -202,7 +202,7 @@ BEGIN
                        CASE WHEN s.grantor <> f.owner_name AND f.kind NOT LIKE 'default %'
                                  AND NOT EXISTS (SELECT FROM lost l WHERE l.kind = s.kind AND l.object_oid = s.object_oid AND l.subid = s.subid
                                                  AND l.privilege = s.privilege AND l.grantee = s.grantee AND l.grantor = s.grantor) THEN s.grantor END,
-                       'not declared', s.privilege, CASE WHEN f.kind = 'table' THEN f.column_name END, s.subid,
+                       concat_ws('; ', CASE s.grantee WHEN 'public' THEN 'declared' ELSE 'not declared' END, CASE WHEN s.grantor <> f.owner_name AND f.kind NOT LIKE 'default %' THEN quote_ident(s.grantor) || ' gave it' END), s.privilege, CASE WHEN f.kind = 'table' THEN f.column_name END, s.subid,
                        EXISTS (SELECT FROM lost l WHERE l.kind = s.kind AND l.object_oid = s.object_oid AND l.subid = s.subid
                                AND l.privilege = s.privilege AND l.because = s.grantee)
                 FROM surplus s
@@ -224,10 +224,10 @@ BEGIN
     ), privilege_step AS (
         SELECT CASE WHEN p.action = 'revoke' THEN 50 WHEN p.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
                CASE WHEN f.kind LIKE 'default %'
-                    THEN format('default privileges of %s on %s%s', f.label, f.words, coalesce(format(' in schema %I', f.column_name), ''))
+                    THEN format('default privileges of %s on %s%s', f.label, f.words, coalesce(' in schema ' || quote_ident(f.column_name), ''))
                     ELSE format('%s %s%s', lower(f.words), f.label, ' (' || p.columns || ')') END AS object,
                CASE WHEN f.kind LIKE 'default %'
-                    THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s ', f.label, coalesce(format(' IN SCHEMA %I', f.column_name), '')) ELSE '' END
+                    THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s ', f.label, coalesce(' IN SCHEMA ' || quote_ident(f.column_name), '')) ELSE '' END
                || CASE p.action WHEN 'grant' THEN 'GRANT ' ELSE 'REVOKE ' || CASE WHEN p.is_option THEN 'GRANT OPTION FOR ' ELSE '' END END
                || p.privileges || ' ON ' || f.words AS head,
                CASE WHEN f.kind NOT LIKE 'default %' THEN f.label END AS target,

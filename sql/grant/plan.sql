@@ -50,8 +50,8 @@ CREATE OR REPLACE FUNCTION unsecure.intermediate_name(
 RETURNS text
 LANGUAGE sql
 STABLE
-RETURN 'rolewright_via_' || md5(concat_ws('/', (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
-                                          _kind, _object_oid, _subid, array_to_string(_privileges, ',')));
+RETURN 'rolewright_via_' || left(md5(concat_ws('/', (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
+                                          _kind, _object_oid, _subid, array_to_string(_privileges, ','))), 20);
 
 COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS 'What the intermediate role for these privileges on an object is called.';
 
@@ -233,7 +233,7 @@ DECLARE
     v_objects  unsecure.grant_object[];
     v_members  jsonb;
 BEGIN
-    PERFORM unsecure.require_declaration(_declaration);
+    PERFORM unsecure.require_role_declaration(_declaration);
     v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
     v_members  := unsecure.declared_members(_declaration);
     -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps give to each other.

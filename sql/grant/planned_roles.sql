@@ -17,12 +17,13 @@ CREATE TYPE unsecure.planned_role AS (
     missing          text,
     new_owner        text,
     is_default_owner boolean,
-    name_problem     text
+    name_problem     text,
+    is_unused        boolean
 );
 
 COMMENT ON TYPE unsecure.planned_role IS
     'A role of a plan, as it is and as its options say. role_oid: NULL: it does not exist. is_managed: its login follows a person. is_out: and '
-    'that one may not log in. login: as declared. preserved: schemas whose contents are left alone.';
+    'that one may not log in. login: as declared. is_unused: an intermediate role to drop. preserved: schemas whose contents are left alone.';
 
 CREATE OR REPLACE FUNCTION unsecure.planned_roles(
     _declaration jsonb,
@@ -67,7 +68,8 @@ BEGIN
            CASE WHEN a.oid IS NULL AND t.state = 'deleted' AND NOT coalesce((d.options ->> 'reuse_name')::boolean, false)
                 THEN format('the name was %s''s until %s; option reuse_name hands it on', coalesce('user ' || coalesce(t.user_id, t.last_user_id), 'somebody'), t.state_changed_at)
                 WHEN o.role_name IS NOT NULL AND l.element IS NOT NULL
-                THEN 'its login follows a person: auth.sync_identity sets what can be set' END
+                THEN 'its login follows a person: auth.sync_identity sets what can be set' END,
+           false
     FROM declared d
     JOIN preserved p ON p.preserved = d.preserved
     LEFT JOIN pg_roles a ON a.rolname = d.role_name
@@ -76,17 +78,22 @@ BEGIN
     LEFT JOIN tombstone t ON t.role_name = d.role_name
     UNION ALL
     SELECT 'public', NULL, true, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
-           coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL
+           coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
     WHERE _declaration ? 'public'
     UNION ALL
     SELECT i.role_name, i.role_oid, false, true, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
-           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL
+           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
     FROM auth.intermediate_role i
     JOIN pg_roles a ON a.oid = i.role_oid AND a.rolname = i.role_name
     WHERE EXISTS (SELECT
                   FROM pg_auth_members m
                   JOIN pg_roles r ON r.oid = m.member
-                  WHERE m.roleid = i.role_oid AND _declaration -> 'roles' ? r.rolname::text);
+                  WHERE m.roleid = i.role_oid AND _declaration -> 'roles' ? r.rolname::text)
+    UNION ALL
+    SELECT u.role_name, u.role_oid, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
+           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
+    FROM unsecure.unused_roles() AS u
+    WHERE _declaration @> '{"drop_unused": true}';
 END;
 $function$;
 

@@ -95,6 +95,10 @@ AS $function$
         FROM role r
         WHERE r.login ?| '{password,verifier}' AND NOT r.is_managed AND NOT coalesce(unsecure.is_password_set(r.role_oid, r.login), false)
         UNION ALL
+        SELECT 80, 'drop', r.role_name, NULL, format('DROP ROLE %I', r.role_name), 'nothing uses it', r.role_oid, NULL
+        FROM role r
+        WHERE r.is_unused
+        UNION ALL
         SELECT 72, 'alter', r.role_name, 'login', format('ALTER ROLE %I LOGIN', r.role_name), 'declared', r.role_oid, NULL
         FROM role r
         WHERE r.wants_login AND NOT r.is_managed AND NOT r.can_login
