@@ -173,7 +173,7 @@ func readSecret(g *policy.Grant, folder string) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("there is no environment variable %s", g.PasswordEnv)
 		}
-		return password, checkPassword(password)
+		return password, wrongSecret(password, checkPassword(password))
 	}
 	path := g.PasswordFile
 	if !filepath.IsAbs(path) {
@@ -184,7 +184,19 @@ func readSecret(g *policy.Grant, folder string) (string, error) {
 		return "", err
 	}
 	defer file.Close()
-	return firstLine(file)
+	password, err := firstLine(file)
+	return password, wrongSecret(password, err)
+}
+
+// wrongSecret is what is wrong with a password that no command line has.
+func wrongSecret(password string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case password == "":
+		return errors.New("it is empty")
+	}
+	return errors.New(err.Error())
 }
 
 // verify makes verifiers, with the salts of those that were made before: the same password is no change.
@@ -345,7 +357,7 @@ func refuseOtherPlans(plans []authdb.GrantPlan, hashes []string) error {
 	var others []string
 	for _, plan := range plans {
 		if !slices.Contains(hashes, plan.Hash) {
-			others = append(others, fmt.Sprintf("In %s there are now %s, and the hash is %s.", plan.Database, changesOf(len(plan.Changes)), plan.Hash))
+			others = append(others, fmt.Sprintf("In %s it is now %s, and the hash is %s.", plan.Database, changesOf(len(plan.Changes)), plan.Hash))
 		}
 	}
 	if others == nil {
@@ -423,22 +435,11 @@ func (a *app) writeAccessPlan(plan authdb.GrantPlan) error {
 		var b strings.Builder
 		b.WriteString(escape(role) + "\n")
 		for _, c := range byRole[role] {
-			what := textOf(c.Statement) + ";"
-			if c.Statement == nil {
-				what = textOf(c.Object)
-			}
-			line := fmt.Sprintf("  %-8s  %s", c.Action, escapeLines(strings.ReplaceAll(what, "\n", `\n`)))
+			line := accessLine(c)
 			if a.colours() {
 				line = paint(c.Action, line)
 			}
-			b.WriteString(line + "\n")
-			note := escapeLines(strings.ReplaceAll(textOf(c.Reason), "\n", `\n`))
-			if len(c.Hazards) > 0 {
-				note += " [" + strings.Join(c.Hazards, ", ") + "]"
-			}
-			if note != "" {
-				b.WriteString("            " + strings.TrimSpace(note) + "\n")
-			}
+			b.WriteString("  " + line + "\n")
 		}
 		b.WriteString("\n")
 		if _, err := io.WriteString(a.out, b.String()); err != nil {
@@ -446,6 +447,22 @@ func (a *app) writeAccessPlan(plan authdb.GrantPlan) error {
 		}
 	}
 	return nil
+}
+
+// accessLine is a change as SQL, with a comment that says why.
+func accessLine(c authdb.GrantChange) string {
+	what := textOf(c.Object)
+	if c.Statement != nil {
+		what = *c.Statement + ";"
+	}
+	notes := c.Hazards
+	if c.Reason != nil {
+		notes = append([]string{*c.Reason}, notes...)
+	}
+	if len(notes) > 0 {
+		what += "  -- " + strings.Join(notes, "; ")
+	}
+	return fmt.Sprintf("%-8s  %s", c.Action, escapeLines(strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(what)))
 }
 
 // summaryOf counts what is to be looked at twice.

@@ -25,7 +25,7 @@ type Database struct {
 // Declaration is the argument of auth.sync_roles.
 type Declaration struct {
 	Roles           map[string]Role `json:"roles"`
-	Public          []Grant         `json:"public,omitempty"`
+	Public          []Grant         `json:"public"` // none is not what was stored before
 	PreserveSchemas []string        `json:"preserve_schemas,omitempty"`
 	Options         Options         `json:"options,omitzero"`
 }
