@@ -64,6 +64,30 @@ CREATE TRIGGER role_declaration_audit_truncate
     AFTER TRUNCATE ON auth.role_declaration
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('role_declaration');
 
+-- Whoever gets the name of a deleted role gets nothing that was declared for that one.
+CREATE OR REPLACE FUNCTION unsecure.forget_declaration()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    DELETE FROM auth.role_declaration d WHERE d.role_name = OLD.role_name;
+    DELETE FROM unsecure.declared_password p WHERE p.role_oid = OLD.role_oid;
+    RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.forget_declaration() IS 'Row trigger: with a role goes what was declared for it.';
+
+REVOKE ALL ON FUNCTION unsecure.forget_declaration() FROM PUBLIC;
+
+CREATE TRIGGER database_role_declaration
+    AFTER UPDATE OF state ON auth.database_role
+    FOR EACH ROW WHEN (NEW.state = 'deleted' AND OLD.state <> 'deleted')
+    EXECUTE FUNCTION unsecure.forget_declaration();
+
 REVOKE ALL ON auth.role_declaration, auth.intermediate_role FROM PUBLIC;
 GRANT SELECT ON auth.role_declaration, auth.intermediate_role TO rolewright_operator, rolewright_auditor;
 -- +goose StatementEnd
@@ -116,11 +140,11 @@ STABLE
 AS $function$
 BEGIN
     IF _kind = 'column' THEN
-        RETURN '{SELECT,INSERT,UPDATE,REFERENCES}';
+        RETURN ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES'];
     ELSIF _kind = 'parameter' AND current_setting('server_version_num')::integer < 150000
           OR _kind = 'default LARGE OBJECTS' AND current_setting('server_version_num')::integer < 180000
     THEN
-        RETURN '{}';
+        RETURN ARRAY[]::text[];
     END IF;
     RETURN ARRAY(SELECT x.privilege_type
                  FROM unsecure.grant_kinds() AS k
@@ -453,8 +477,8 @@ BEGIN
     IF v_type = 'login' THEN
         IF _grant ?& '{password,verifier}' THEN
             RETURN NEXT 'password or verifier, not both';
-        ELSIF _grant ? 'verifier' THEN
-            PERFORM unsecure.require_verifier(_grant ->> 'verifier');
+        ELSIF NOT starts_with(_grant ->> 'verifier', 'SCRAM-SHA-256$') THEN
+            RETURN NEXT 'verifier: a SCRAM-SHA-256 verifier is needed';
         END IF;
         IF _grant ? 'valid_until' AND unsecure.attribute_instant(_grant ->> 'valid_until') IS NULL THEN
             RETURN NEXT 'valid_until: a timestamp with an offset is needed, as in 2030-12-31T23:59:59+01:00';
@@ -554,6 +578,20 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.option_problems(jsonb, boolean) IS 'What is wrong with the options of a declaration, or of one of its roles.';
 
+-- Inlined: it is called for every name.
+CREATE OR REPLACE FUNCTION unsecure.usual_name(
+    _grant   jsonb,
+    _key     text,
+    _instead jsonb
+)
+RETURNS jsonb
+LANGUAGE sql
+IMMUTABLE
+RETURN CASE WHEN octet_length(_grant ->> _key) BETWEEN 1 AND 63 AND jsonb_typeof(_grant -> _key) = 'string' AND _grant ->> 'type' <> 'large_object'
+            THEN _instead ELSE '{}' END;
+
+COMMENT ON FUNCTION unsecure.usual_name(jsonb, text, jsonb) IS 'What is to stand for a name that can be one; {}: it cannot, or there is none.';
+
 CREATE OR REPLACE FUNCTION unsecure.role_declaration_problems(_declaration jsonb)
 RETURNS text[]
 LANGUAGE sql
@@ -568,21 +606,32 @@ AS $function$
         WHERE p.key = 'roles'
     ), declared AS MATERIALIZED (
         SELECT * FROM unsecure.declared_grants(_declaration)
+    ), known AS MATERIALIZED (
+        SELECT * FROM unsecure.grant_keys()
     ), element AS MATERIALIZED (
-        SELECT d.element, d.role_name = 'public' AS is_public, jsonb_typeof(d.element) AS type_of, d.element ->> 'type' AS type,
-               (array_agg(CASE d.role_name WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(d.role_name) END || ', grant ' || d.nth
-                          ORDER BY d.role_name COLLATE "C", d.nth))[1]
-               || CASE count(*) WHEN 1 THEN '' ELSE format(' (and %s more)', count(*) - 1) END AS place
-        FROM declared d
-        GROUP BY d.element, d.role_name = 'public'
+        -- Most grants differ in names alone, which are looked at by their length: each form is checked once.
+        SELECT f.form AS element, f.is_public, jsonb_typeof(f.form) AS type_of, f.form ->> 'type' AS type,
+               f.first_place || CASE f.n WHEN 1 THEN '' ELSE format(' (and %s like it)', f.n - 1) END AS place
+        FROM (
+            SELECT c.form, c.is_public, count(*) AS n, min(c.place) AS first_place
+            FROM (
+                SELECT CASE jsonb_typeof(d.element) WHEN 'object' THEN d.element || unsecure.usual_name(d.element, 'name', '{"name": "x"}') || unsecure.usual_name(d.element, 'schema', '{"schema": "x"}')
+                                                                       || unsecure.usual_name(d.element, 'role', '{"role": "x"}') || unsecure.usual_name(d.element, 'creator', '{"creator": "x"}')
+                                                    ELSE d.element END AS form,
+                       d.role_name = 'public' AS is_public,
+                       CASE d.role_name WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(d.role_name) END || ', grant ' || d.nth AS place
+                FROM declared d
+            ) AS c
+            GROUP BY c.form, c.is_public
+        ) AS f
     ), key_problem AS MATERIALIZED (
         SELECT e.place, e.element, e.is_public,
                CASE WHEN k.key IS NULL THEN format('there is no key %s', to_json(x.key))
                     ELSE x.key || ': ' || unsecure.shape_problem(k.shape, x.value) END AS what
         FROM element e
         CROSS JOIN LATERAL jsonb_each(CASE e.type_of WHEN 'object' THEN e.element - 'type' ELSE '{}' END) AS x
-        LEFT JOIN unsecure.grant_keys() AS k ON k.type = e.type AND k.key = x.key
-        WHERE e.type IN (SELECT g.type FROM unsecure.grant_keys() AS g)
+        LEFT JOIN known k ON k.type = e.type AND k.key = x.key
+        WHERE e.type IN (SELECT g.type FROM known g)
     ), problem (place, what) AS (
         SELECT NULL, 'a declaration is an object' WHERE jsonb_typeof(_declaration) IS DISTINCT FROM 'object'
         UNION ALL
@@ -625,14 +674,14 @@ AS $function$
                              WHEN e.type IS NULL THEN 'type is missing'
                              ELSE format('there is no type %s', e.element -> 'type') END
         FROM element e
-        WHERE e.type_of <> 'object' OR e.type IS NULL OR e.type NOT IN (SELECT g.type FROM unsecure.grant_keys() AS g)
+        WHERE e.type_of <> 'object' OR e.type IS NULL OR e.type NOT IN (SELECT g.type FROM known g)
         UNION ALL
         SELECT k.place, k.what FROM key_problem k
         UNION ALL
         SELECT e.place, unsecure.grant_problems(e.element, e.is_public)
         FROM element e
         WHERE e.type_of = 'object'
-          AND e.type IN (SELECT g.type FROM unsecure.grant_keys() AS g)
+          AND e.type IN (SELECT g.type FROM known g)
           AND NOT EXISTS (SELECT FROM key_problem k WHERE k.element = e.element AND k.is_public = e.is_public AND k.what IS NOT NULL)
         UNION ALL
         SELECT 'role ' || quote_ident(d.role_name), CASE WHEN d.element ->> 'type' = 'login' THEN 'there are two logins'
@@ -716,6 +765,7 @@ REVOKE ALL ON FUNCTION
     unsecure.shape_problem(text, jsonb),
     unsecure.grant_problems(jsonb, boolean),
     unsecure.option_problems(jsonb, boolean),
+    unsecure.usual_name(jsonb, text, jsonb),
     unsecure.role_declaration_problems(jsonb),
     unsecure.require_role_declaration(jsonb),
     unsecure.grant_elements(jsonb)
@@ -725,6 +775,23 @@ FROM PUBLIC;
 -- from sql/grant/resolve.sql
 -- +goose StatementBegin
 -- From what a declaration names to what the catalog has.
+
+-- An argument's type in PostgreSQL's own spelling: int is integer. Types that we may not look up stay as they are.
+CREATE OR REPLACE FUNCTION unsecure.type_spelling(_type text)
+RETURNS text
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN coalesce(format_type(to_regtype(_type), NULL), _type);
+EXCEPTION
+    WHEN syntax_error_or_access_rule_violation OR data_exception OR invalid_schema_name OR feature_not_supported OR program_limit_exceeded THEN
+        RETURN _type;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.type_spelling(text) IS 'The name of a type as format_type has it; what is no type, as it is.';
 
 -- A routine's name alone, or with its argument types: f(integer, text), or "odd name"(integer).
 CREATE OR REPLACE FUNCTION unsecure.find_routines(
@@ -742,28 +809,18 @@ DECLARE
                            WHERE p.pronamespace = _schema_oid AND p.proname = _name AND (p.prokind = 'p') = _is_proc);
     v_part  text[];
     v_name  text;
+    v_types text;
 BEGIN
     IF v_named <> '{}' OR _name NOT LIKE '%)' THEN
         RETURN v_named;
     END IF;
     v_part := coalesce(regexp_match(_name, '^("(?:[^"]|"")+")\s*\((.*)\)$', 's'), regexp_match(_name, '^([^(]+?)\s*\((.*)\)$', 's'));
     v_name := CASE WHEN v_part[1] LIKE '"%' THEN replace(substr(v_part[1], 2, length(v_part[1]) - 2), '""', '"') ELSE v_part[1] END;
-    -- Argument types in PostgreSQL's own spelling need no parser.
-    v_named := ARRAY(SELECT p.oid FROM pg_proc p
-                     WHERE p.pronamespace = _schema_oid AND p.proname = v_name AND (p.prokind = 'p') = _is_proc
-                       AND oidvectortypes(p.proargtypes) = v_part[2]);
-    IF v_named = '{}' AND v_name IS NOT NULL THEN
-        v_named := ARRAY(
-            SELECT p.oid
-            FROM pg_proc p
-            WHERE p.oid = to_regprocedure(format('%I.%I(%s)', (SELECT n.nspname FROM pg_namespace n WHERE n.oid = _schema_oid), v_name, v_part[2]))
-              AND (p.prokind = 'p') = _is_proc);
-    END IF;
-    RETURN v_named;
-EXCEPTION
-    WHEN syntax_error OR undefined_object OR undefined_parameter OR invalid_schema_name OR invalid_text_representation OR feature_not_supported
-         OR undefined_table OR invalid_parameter_value OR undefined_function OR name_too_long OR too_many_arguments THEN
-        RETURN '{}';
+    v_types := (SELECT string_agg(unsecure.type_spelling(btrim(m.part[1])), ', ' ORDER BY m.nth)
+                FROM regexp_matches(v_part[2], '((?:"[^"]*"|\([^)]*\)|[^,"(])+)', 'g') WITH ORDINALITY AS m (part, nth));
+    RETURN ARRAY(SELECT p.oid FROM pg_proc p
+                 WHERE p.pronamespace = _schema_oid AND p.proname = v_name AND (p.prokind = 'p') = _is_proc
+                   AND oidvectortypes(p.proargtypes) IN (v_part[2], coalesce(v_types, '')));
 END;
 $function$;
 
@@ -934,6 +991,7 @@ $function$;
 COMMENT ON FUNCTION unsecure.grant_targets(unsecure.grant_element[]) IS 'What grants name, and what of it is not there.';
 
 REVOKE ALL ON FUNCTION
+    unsecure.type_spelling(text),
     unsecure.find_routines(oid, text, boolean),
     unsecure.belongs_to_table(oid),
     unsecure.is_type_of_its_own(pg_catalog.pg_type),
@@ -1080,6 +1138,7 @@ CREATE TYPE unsecure.planned_role AS (
     is_public        boolean,
     is_intermediate  boolean,
     is_managed       boolean,
+    is_person        boolean,
     is_out           boolean,
     is_all_scope     boolean,
     can_login        boolean,
@@ -1096,8 +1155,8 @@ CREATE TYPE unsecure.planned_role AS (
 );
 
 COMMENT ON TYPE unsecure.planned_role IS
-    'A role of a plan, as it is and as its options say. role_oid: NULL: it does not exist. is_managed: its login follows a person. is_out: and '
-    'that one may not log in. login: as declared. is_unused: an intermediate role to drop. preserved: schemas whose contents are left alone.';
+    'A role of a plan, as it is and as its options say. role_oid: NULL: it does not exist. is_managed: it is a login role of the registry. is_person: its '
+    'login follows a person. is_out: who may not log in. login: as declared. is_unused: an intermediate role to drop. preserved: schemas whose contents are left alone.';
 
 CREATE OR REPLACE FUNCTION unsecure.planned_roles(
     _declaration jsonb,
@@ -1124,7 +1183,7 @@ BEGIN
     ), login AS MATERIALIZED (
         SELECT g.role_name, g.element FROM unsecure.declared_grants(_declaration) AS g WHERE g.element ->> 'type' = 'login'
     ), outside AS MATERIALIZED (
-        SELECT l.role_name, coalesce(NOT l.can_login, false) AS is_out FROM unsecure.desired_logins(v_managed, '{}') AS l
+        SELECT l.role_name, l.can_login IS NOT NULL AS is_person, coalesce(NOT l.can_login, false) AS is_out FROM unsecure.desired_logins(v_managed, '{}') AS l
     ), tombstone AS (
         SELECT DISTINCT ON (d.role_name) d.role_name, d.state, d.last_user_id, d.user_id, d.state_changed_at
         FROM auth.database_role d
@@ -1133,7 +1192,7 @@ BEGIN
         SELECT p.preserved, ARRAY(SELECT n.oid FROM pg_namespace n JOIN jsonb_array_elements_text(p.preserved) AS s ON s = n.nspname) AS oids
         FROM (SELECT DISTINCT d.preserved FROM declared d) AS p
     )
-    SELECT d.role_name, a.oid, false, false, o.role_name IS NOT NULL, coalesce(o.is_out, false),
+    SELECT d.role_name, a.oid, false, false, o.role_name IS NOT NULL, coalesce(o.is_person, false), coalesce(o.is_out, false),
            coalesce(d.options ->> 'scope', 'all') = 'all',
            a.rolcanlogin, coalesce(a.rolinherit, true), a.rolconnlimit, nullif(a.rolvaliduntil, 'infinity'), l.element, p.oids,
            coalesce(d.options ->> 'missing', 'error'),
@@ -1141,7 +1200,7 @@ BEGIN
            NOT d.options ? 'new_owner',
            CASE WHEN a.oid IS NULL AND t.state = 'deleted' AND NOT coalesce((d.options ->> 'reuse_name')::boolean, false)
                 THEN format('the name was %s''s until %s; option reuse_name hands it on', coalesce('user ' || coalesce(t.user_id, t.last_user_id), 'somebody'), t.state_changed_at)
-                WHEN o.role_name IS NOT NULL AND l.element IS NOT NULL
+                WHEN o.is_person AND l.element IS NOT NULL
                 THEN 'its login follows a person: auth.sync_identity sets what can be set' END,
            false
     FROM declared d
@@ -1151,11 +1210,11 @@ BEGIN
     LEFT JOIN outside o ON o.role_name = d.role_name
     LEFT JOIN tombstone t ON t.role_name = d.role_name
     UNION ALL
-    SELECT 'public', NULL, true, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
+    SELECT 'public', NULL, true, false, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
            coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
     WHERE _declaration ? 'public'
     UNION ALL
-    SELECT i.role_name, i.role_oid, false, true, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
+    SELECT i.role_name, i.role_oid, false, true, false, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
            (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
     FROM auth.intermediate_role i
     JOIN pg_roles a ON a.oid = i.role_oid AND a.rolname = i.role_name
@@ -1164,7 +1223,7 @@ BEGIN
                   JOIN pg_roles r ON r.oid = m.member
                   WHERE m.roleid = i.role_oid AND _declaration -> 'roles' ? r.rolname::text)
     UNION ALL
-    SELECT u.role_name, u.role_oid, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
+    SELECT u.role_name, u.role_oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
            (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
     FROM unsecure.unused_roles() AS u
     WHERE _declaration @> '{"drop_unused": true}';
@@ -1416,16 +1475,16 @@ BEGIN
     PERFORM unsecure.require_role_declaration(_declaration);
     v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
     v_members  := unsecure.declared_members(_declaration);
-    -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps give to each other.
-    IF cardinality(v_elements) <= 20 THEN
-        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
-    ELSE
-        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
-    END IF;
     v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
     v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
     PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
+    -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps of the query give to each other.
+    IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
+        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
+    ELSE
+        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
+    END IF;
     RETURN QUERY SELECT * FROM unsecure.plan_difference(v_elements, v_targets, v_roles, v_objects, v_members, _caller);
 END;
 $function$;
@@ -1448,20 +1507,6 @@ FROM PUBLIC;
 -- from sql/grant/role_steps.sql
 -- +goose StatementBegin
 -- The steps that concern roles themselves: creating them, their logins, and what they are members of.
-
--- What was set last, since PostgreSQL lets no one but superusers compare: a digest of the verifier, and what it takes to make the verifier of a
--- password again.
-CREATE TABLE unsecure.declared_password (
-    role_oid   oid     NOT NULL,
-    salt       bytea   NOT NULL,
-    iterations integer NOT NULL,
-    digest     bytea   NOT NULL,
-    CONSTRAINT declared_password_pkey PRIMARY KEY (role_oid)
-);
-
-COMMENT ON TABLE unsecure.declared_password IS 'Digests of the verifiers that declarations have set. A password changed by hand does not show here.';
-
-REVOKE ALL ON unsecure.declared_password FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION unsecure.is_password_set(
     _role_oid oid,
@@ -1513,7 +1558,7 @@ AS $function$
         UNION ALL
         SELECT 10, 'alter', r.role_name, 'login', format('ALTER ROLE %I NOLOGIN', r.role_name), 'no login is declared', r.role_oid, NULL
         FROM role r
-        WHERE r.can_login AND NOT r.wants_login AND NOT r.is_managed
+        WHERE r.can_login AND NOT r.wants_login AND NOT r.is_person
         UNION ALL
         SELECT 20, 'create', r.role_name, NULL,
                format('CREATE ROLE %I %s', r.role_name, CASE WHEN r.wants_login THEN 'LOGIN' ELSE 'NOLOGIN' END)
@@ -1533,16 +1578,16 @@ AS $function$
         UNION ALL
         SELECT 70, 'alter', r.role_name, 'connection_limit', format('ALTER ROLE %I CONNECTION LIMIT %s', r.role_name, r.wants_limit), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.wants_login AND NOT r.is_managed AND r.connection_limit <> r.wants_limit
+        WHERE r.wants_login AND NOT r.is_person AND r.connection_limit <> r.wants_limit
         UNION ALL
         SELECT 70, 'alter', r.role_name, 'valid_until', format('ALTER ROLE %I VALID UNTIL ', r.role_name) || unsecure.until_literal(r.until), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.wants_login AND NOT r.is_managed AND r.role_oid IS NOT NULL AND r.valid_until IS DISTINCT FROM r.until
+        WHERE r.wants_login AND NOT r.is_person AND r.role_oid IS NOT NULL AND r.valid_until IS DISTINCT FROM r.until
         UNION ALL
         -- unsecure.grant_script puts the verifier in.
         SELECT 71, 'alter', r.role_name, 'password', format('ALTER ROLE %I PASSWORD ''********''', r.role_name), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.login ?| '{password,verifier}' AND NOT r.is_managed AND NOT coalesce(unsecure.is_password_set(r.role_oid, r.login), false)
+        WHERE r.login ?| '{password,verifier}' AND NOT r.is_person AND NOT coalesce(unsecure.is_password_set(r.role_oid, r.login), false)
         UNION ALL
         SELECT 80, 'drop', r.role_name, NULL, format('DROP ROLE %I', r.role_name), 'nothing uses it', r.role_oid, NULL
         FROM role r
@@ -1550,7 +1595,7 @@ AS $function$
         UNION ALL
         SELECT 72, 'alter', r.role_name, 'login', format('ALTER ROLE %I LOGIN', r.role_name), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.wants_login AND NOT r.is_managed AND NOT r.can_login
+        WHERE r.wants_login AND NOT r.is_person AND NOT r.can_login
     )
     SELECT s.phase, s.action, s.role_name, s.object, s.statement, NULL, NULL, NULL, NULL, s.reason, NULL, NULL::text[],
            CASE WHEN s.problem IS NOT NULL THEN s.problem
@@ -1841,10 +1886,10 @@ BEGIN
         GROUP BY 1, 2, 3, 4
         HAVING NOT bool_or(w.is_direct)
     ), crowd AS (
-        SELECT p.kind, p.object_oid, p.subid, coalesce(cardinality(f.acl), 0) AS entries, coalesce(cardinality(f.acl), 0) + count(*) FILTER (WHERE NOT p.is_held) AS entries_then
+        SELECT p.kind, p.object_oid, p.subid, coalesce(max(cardinality(f.acl)), 0) AS entries, coalesce(max(cardinality(f.acl)), 0) + count(*) FILTER (WHERE NOT p.is_held) AS entries_then
         FROM package p
         JOIN future f ON f.kind = p.kind AND f.object_oid = p.object_oid AND f.subid = p.subid
-        GROUP BY p.kind, p.object_oid, p.subid, f.acl
+        GROUP BY p.kind, p.object_oid, p.subid
     ), known AS MATERIALIZED (
         SELECT * FROM auth.intermediate_role
     ), via AS MATERIALIZED (
@@ -2377,7 +2422,7 @@ BEGIN
     INSERT INTO auth.intermediate_role AS i (role_name, role_oid, object_kind, object_oid, object_subid, privileges)
     SELECT r.rolname, r.oid, o.kind, o.object_oid, o.subid, array_agg(x.privilege_type ORDER BY x.privilege_type COLLATE "C")
     FROM pg_roles r
-    CROSS JOIN LATERAL unsecure.planned_objects('{}', ARRAY[ROW(r.rolname, r.oid, false, true, false, false, true, false, true, -1, NULL, NULL, '{}',
+    CROSS JOIN LATERAL unsecure.planned_objects('{}', ARRAY[ROW(r.rolname, r.oid, false, true, false, false, false, true, false, true, -1, NULL, NULL, '{}',
                                                                'error', NULL, true, NULL, false)::unsecure.planned_role], r.oid) AS o
     CROSS JOIN LATERAL aclexplode(o.acl) AS x
     WHERE r.rolname = ANY (_role_names) AND x.grantee = r.oid
@@ -2793,8 +2838,184 @@ TO rolewright_operator;
 GRANT EXECUTE ON FUNCTION auth.declared_roles(text[]), auth.drift(text[]) TO rolewright_operator, rolewright_auditor;
 -- +goose StatementEnd
 
+-- from sql/grant/dump.sql
+-- +goose StatementBegin
+-- The way back: a declaration of what the catalog has, so that adopting a database is: dump, review, and the plan is empty.
+
+CREATE OR REPLACE FUNCTION unsecure.dumped_roles(_role_names text[])
+RETURNS SETOF unsecure.planned_role
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT r.rolname::text, r.oid, false, false, d.role_name IS NOT NULL, coalesce(d.user_id IS NOT NULL OR d.state <> 'active', false), false, true, r.rolcanlogin, r.rolinherit, r.rolconnlimit,
+           nullif(r.rolvaliduntil, 'infinity'), NULL::jsonb, '{}'::oid[], 'error', NULL, true, NULL, false
+    FROM pg_roles r
+    LEFT JOIN auth.database_role d ON d.role_oid = r.oid AND d.role_kind = 'login' AND d.state <> 'deleted'
+    WHERE CASE WHEN _role_names IS NOT NULL THEN r.rolname = ANY (_role_names)
+               ELSE NOT r.rolsuper AND unsecure.role_refusal(r.rolname) IS NULL AND unsecure.role_name_problem(r.rolname) IS NULL END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.dumped_roles(text[]) IS 'These roles; NULL: all that could be declared, without superusers.';
+
+-- Every privilege once, also where several gave it; what one owns comes with the ownership, unless it is less or more than usual.
+CREATE OR REPLACE FUNCTION unsecure.dumped_privileges(_roles unsecure.planned_role[])
+RETURNS TABLE (role_name text, kind text, label text, column_name text, subid bigint, privileges text[], is_grantable boolean, via text)
+LANGUAGE sql
+STABLE
+AS $function$
+    WITH intermediate AS MATERIALIZED (
+        SELECT m.member, i.role_oid
+        FROM auth.intermediate_role i
+        JOIN pg_auth_members m ON m.roleid = i.role_oid
+        JOIN unsecure.membership o ON o.roleid = m.roleid AND o.member = m.member AND o.grantor = m.grantor AND o.inherit_option
+    ), grantee AS MATERIALIZED (
+        SELECT r.role_name, r.role_oid AS oid, NULL AS via FROM unnest(_roles) AS r
+        UNION
+        SELECT r.role_name, i.role_oid, 'group' FROM unnest(_roles) AS r JOIN intermediate i ON i.member = r.role_oid
+    ), entry AS MATERIALIZED (
+        SELECT g.role_name, o.kind, o.label, o.column_name, o.subid, g.via, x.privilege_type, bool_or(x.is_grantable) AND o.owner <> g.oid AS is_grantable,
+               o.owner = g.oid AS is_owner, o.object_oid
+        FROM unsecure.planned_objects(
+                 '{}', ARRAY(SELECT ROW(n.role_name, n.oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error', NULL, true, NULL, false)::unsecure.planned_role
+                             FROM grantee n), 10) AS o
+        CROSS JOIN LATERAL aclexplode(o.acl) AS x
+        JOIN grantee g ON g.oid = x.grantee
+        WHERE o.is_here
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, o.owner, g.oid, o.object_oid
+    )
+    SELECT e.role_name, e.kind, e.label, e.column_name, e.subid, array_agg(e.privilege_type ORDER BY e.privilege_type COLLATE "C"), e.is_grantable, e.via
+    FROM entry e
+    GROUP BY e.role_name, e.kind, e.label, e.column_name, e.object_oid, e.subid, e.is_grantable, e.via, e.is_owner
+    HAVING NOT e.is_owner
+        OR e.kind NOT LIKE 'default %' AND e.column_name IS NULL
+           AND array_agg(e.privilege_type ORDER BY e.privilege_type COLLATE "C")
+               <> ARRAY(SELECT p FROM unnest(unsecure.kind_privileges(e.kind)) AS p ORDER BY p COLLATE "C");
+$function$;
+
+COMMENT ON FUNCTION unsecure.dumped_privileges(unsecure.planned_role[]) IS 'What these roles have been granted in this database, directly or through an intermediate role (via: group).';
+
+CREATE OR REPLACE FUNCTION unsecure.dumped_name(
+    _kind  text,
+    _label text
+)
+RETURNS jsonb
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT CASE
+        WHEN _kind IN ('function', 'procedure') THEN jsonb_build_object('type', _kind, 'schema', p.parts[1], 'name', substr(_label, length(quote_ident(p.parts[1])) + 2))
+        WHEN k.in_schema THEN jsonb_build_object('type', _kind, 'schema', p.parts[1], 'name', p.parts[2])
+        WHEN _kind = 'large_object' THEN jsonb_build_object('type', _kind, 'name', _label)
+        ELSE jsonb_build_object('type', _kind, 'name', array_to_string(p.parts, '.'))
+    END
+    FROM unsecure.grant_kinds() AS k
+    CROSS JOIN LATERAL (SELECT CASE WHEN _kind <> 'large_object' THEN parse_ident(_label, false) END AS parts) AS p
+    WHERE k.kind = _kind;
+$function$;
+
+COMMENT ON FUNCTION unsecure.dumped_name(text, text) IS 'The keys of a grant that name an object (label: as in unsecure.grant_object), except default privileges.';
+
+CREATE OR REPLACE FUNCTION auth.dump_roles(_role_names text[] DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET enable_nestloop = off
+SET quote_all_identifiers = off
+AS $function$
+DECLARE
+    v_roles   unsecure.planned_role[] := ARRAY(SELECT r FROM unsecure.dumped_roles(_role_names) AS r);
+    v_missing text := (SELECT n FROM unnest(_role_names) AS n WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = n) LIMIT 1);
+BEGIN
+    IF v_missing IS NOT NULL THEN
+        RAISE EXCEPTION 'role % does not exist', quote_ident(v_missing) USING ERRCODE = 'RW019', HINT = 'pg_roles lists the roles.';
+    END IF;
+    RETURN (
+        WITH role AS (
+            SELECT * FROM unnest(v_roles)
+        ), privilege AS MATERIALIZED (
+            SELECT * FROM unsecure.dumped_privileges(v_roles)
+        ), dumped (role_name, place, name, element) AS (
+            SELECT r.role_name, 1, NULL, jsonb_strip_nulls(jsonb_build_object(
+                       'type', 'login', 'connection_limit', nullif(r.connection_limit, -1),
+                       'valid_until', to_json(r.valid_until AT TIME ZONE 'UTC') #>> '{}' || '+00:00'))
+            FROM role r
+            WHERE r.can_login AND NOT r.is_person
+            UNION ALL
+            SELECT r.role_name, 2, h.rolname, jsonb_strip_nulls(jsonb_build_object(
+                       'type', 'membership', 'role', h.rolname,
+                       'inherit', CASE WHEN bool_or(m.inherit_option) <> r.inherits THEN bool_or(m.inherit_option) END,
+                       'set', CASE WHEN NOT bool_or(m.set_option) THEN false END,
+                       'admin', CASE WHEN bool_or(m.admin_option) THEN true END))
+            FROM role r
+            JOIN unsecure.membership m ON m.member = r.role_oid
+            JOIN pg_roles h ON h.oid = m.roleid
+            WHERE NOT (m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option
+                       AND current_setting('server_version_num')::integer >= 160000)
+              AND NOT starts_with(h.rolname, 'rolewright_via_')
+              AND NOT (r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_oid = h.oid AND d.role_kind = 'group' AND d.state <> 'deleted'))
+            GROUP BY r.role_name, r.inherits, h.rolname
+            UNION ALL
+            SELECT r.role_name, 3, o.label, unsecure.dumped_name(o.kind, o.label) || '{"owner": true}'
+            FROM unsecure.planned_objects('{}', v_roles, 10) AS o
+            JOIN role r ON r.role_oid = o.owner
+            JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind AND k.owner_word IS NOT NULL
+            WHERE o.subid = 0 AND o.is_here AND NOT (o.kind = 'sequence' AND unsecure.belongs_to_table(o.object_oid))
+            UNION ALL
+            SELECT p.role_name, 4, p.label, unsecure.dumped_name(p.kind, p.label) || jsonb_strip_nulls(jsonb_build_object(
+                       'privileges', p.privileges, 'grant_option', CASE WHEN p.is_grantable THEN true END, 'via', p.via))
+            FROM privilege p
+            WHERE p.kind NOT LIKE 'default %' AND p.column_name IS NULL
+            UNION ALL
+            -- Columns with the same privileges stand together.
+            SELECT p.role_name, 5, p.label, unsecure.dumped_name(p.kind, p.label) || jsonb_strip_nulls(jsonb_build_object(
+                       'columns', jsonb_agg(p.column_name ORDER BY p.subid), 'privileges', p.privileges, 'grant_option', CASE WHEN p.is_grantable THEN true END,
+                       'via', p.via))
+            FROM privilege p
+            WHERE p.kind = 'table' AND p.column_name IS NOT NULL
+            GROUP BY p.role_name, p.kind, p.label, p.privileges, p.is_grantable, p.via
+            UNION ALL
+            SELECT p.role_name, 6, p.label || coalesce('.' || p.column_name, ''), jsonb_strip_nulls(jsonb_build_object(
+                       'type', 'default', 'creator', (parse_ident(p.label, false))[1], 'schema', p.column_name, 'objects', substr(p.kind, 9),
+                       'privileges', p.privileges, 'grant_option', CASE WHEN p.is_grantable THEN true END, 'via', p.via))
+            FROM privilege p
+            WHERE p.kind LIKE 'default %'
+        )
+        SELECT jsonb_build_object('roles', coalesce(jsonb_object_agg(g.role_name, jsonb_build_object('grants', g.grants)), '{}'))
+        FROM (
+            SELECT r.role_name,
+                   coalesce(jsonb_agg(d.element ORDER BY d.place, d.element ->> 'type' COLLATE "C", d.name COLLATE "C", d.element::text COLLATE "C")
+                                FILTER (WHERE d.role_name IS NOT NULL), '[]') AS grants
+            FROM role r
+            LEFT JOIN dumped d ON d.role_name = r.role_name
+            GROUP BY r.role_name
+        ) AS g
+    );
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.dump_roles(text[]) IS
+    'A declaration, as auth.sync_roles takes it, of what these roles can do in this database (NULL: all roles but superusers, PostgreSQL''s and '
+    'Rolewright''s own, protected ones and the caller): auth.plan_roles of it is empty. Passwords are not in it, nor what can not be declared. '
+    'RW019: no such role.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.dumped_roles(text[]),
+    unsecure.dumped_privileges(unsecure.planned_role[]),
+    unsecure.dumped_name(text, text),
+    auth.dump_roles(text[])
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.dump_roles(text[]) TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
 -- +goose Down
 
+DROP FUNCTION auth.dump_roles;
+DROP FUNCTION unsecure.dumped_name;
+DROP FUNCTION unsecure.dumped_privileges;
+DROP FUNCTION unsecure.dumped_roles;
 DROP FUNCTION auth.apply_drift;
 DROP FUNCTION auth.drift;
 DROP FUNCTION auth.declared_roles;
@@ -2826,7 +3047,6 @@ DROP FUNCTION unsecure.plan_memberships;
 DROP FUNCTION unsecure.plan_logins;
 DROP FUNCTION unsecure.until_literal;
 DROP FUNCTION unsecure.is_password_set;
-DROP TABLE unsecure.declared_password;
 DROP FUNCTION unsecure.plan_grants;
 DROP FUNCTION unsecure.declared_members;
 DROP FUNCTION unsecure.planned_objects;
@@ -2849,9 +3069,11 @@ DROP TYPE unsecure.grant_target;
 DROP FUNCTION unsecure.is_type_of_its_own;
 DROP FUNCTION unsecure.belongs_to_table;
 DROP FUNCTION unsecure.find_routines;
+DROP FUNCTION unsecure.type_spelling;
 DROP FUNCTION unsecure.grant_elements;
 DROP FUNCTION unsecure.require_role_declaration;
 DROP FUNCTION unsecure.role_declaration_problems;
+DROP FUNCTION unsecure.usual_name;
 DROP FUNCTION unsecure.option_problems;
 DROP FUNCTION unsecure.grant_problems;
 DROP FUNCTION unsecure.shape_problem;
@@ -2867,6 +3089,8 @@ DROP FUNCTION unsecure.virtual_oid;
 DROP FUNCTION unsecure.parameter_acl;
 DROP FUNCTION unsecure.kind_privileges;
 DROP FUNCTION unsecure.grant_kinds;
+DROP TRIGGER database_role_declaration ON auth.database_role;
+DROP FUNCTION unsecure.forget_declaration;
 DROP TRIGGER role_declaration_audit_truncate ON auth.role_declaration;
 DROP TRIGGER role_declaration_audit_delete ON auth.role_declaration;
 DROP TRIGGER role_declaration_audit_update ON auth.role_declaration;

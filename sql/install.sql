@@ -103,5 +103,6 @@ BEGIN;
 \ir grant/script.sql
 \ir grant/apply.sql
 \ir grant/declare.sql
+\ir grant/dump.sql
 
 COMMIT;

@@ -129,8 +129,8 @@ BEGIN
     IF v_type = 'login' THEN
         IF _grant ?& '{password,verifier}' THEN
             RETURN NEXT 'password or verifier, not both';
-        ELSIF _grant ? 'verifier' THEN
-            PERFORM unsecure.require_verifier(_grant ->> 'verifier');
+        ELSIF NOT starts_with(_grant ->> 'verifier', 'SCRAM-SHA-256$') THEN
+            RETURN NEXT 'verifier: a SCRAM-SHA-256 verifier is needed';
         END IF;
         IF _grant ? 'valid_until' AND unsecure.attribute_instant(_grant ->> 'valid_until') IS NULL THEN
             RETURN NEXT 'valid_until: a timestamp with an offset is needed, as in 2030-12-31T23:59:59+01:00';
@@ -230,6 +230,20 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.option_problems(jsonb, boolean) IS 'What is wrong with the options of a declaration, or of one of its roles.';
 
+-- Inlined: it is called for every name.
+CREATE OR REPLACE FUNCTION unsecure.usual_name(
+    _grant   jsonb,
+    _key     text,
+    _instead jsonb
+)
+RETURNS jsonb
+LANGUAGE sql
+IMMUTABLE
+RETURN CASE WHEN octet_length(_grant ->> _key) BETWEEN 1 AND 63 AND jsonb_typeof(_grant -> _key) = 'string' AND _grant ->> 'type' <> 'large_object'
+            THEN _instead ELSE '{}' END;
+
+COMMENT ON FUNCTION unsecure.usual_name(jsonb, text, jsonb) IS 'What is to stand for a name that can be one; {}: it cannot, or there is none.';
+
 CREATE OR REPLACE FUNCTION unsecure.role_declaration_problems(_declaration jsonb)
 RETURNS text[]
 LANGUAGE sql
@@ -244,21 +258,32 @@ AS $function$
         WHERE p.key = 'roles'
     ), declared AS MATERIALIZED (
         SELECT * FROM unsecure.declared_grants(_declaration)
+    ), known AS MATERIALIZED (
+        SELECT * FROM unsecure.grant_keys()
     ), element AS MATERIALIZED (
-        SELECT d.element, d.role_name = 'public' AS is_public, jsonb_typeof(d.element) AS type_of, d.element ->> 'type' AS type,
-               (array_agg(CASE d.role_name WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(d.role_name) END || ', grant ' || d.nth
-                          ORDER BY d.role_name COLLATE "C", d.nth))[1]
-               || CASE count(*) WHEN 1 THEN '' ELSE format(' (and %s more)', count(*) - 1) END AS place
-        FROM declared d
-        GROUP BY d.element, d.role_name = 'public'
+        -- Most grants differ in names alone, which are looked at by their length: each form is checked once.
+        SELECT f.form AS element, f.is_public, jsonb_typeof(f.form) AS type_of, f.form ->> 'type' AS type,
+               f.first_place || CASE f.n WHEN 1 THEN '' ELSE format(' (and %s like it)', f.n - 1) END AS place
+        FROM (
+            SELECT c.form, c.is_public, count(*) AS n, min(c.place) AS first_place
+            FROM (
+                SELECT CASE jsonb_typeof(d.element) WHEN 'object' THEN d.element || unsecure.usual_name(d.element, 'name', '{"name": "x"}') || unsecure.usual_name(d.element, 'schema', '{"schema": "x"}')
+                                                                       || unsecure.usual_name(d.element, 'role', '{"role": "x"}') || unsecure.usual_name(d.element, 'creator', '{"creator": "x"}')
+                                                    ELSE d.element END AS form,
+                       d.role_name = 'public' AS is_public,
+                       CASE d.role_name WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(d.role_name) END || ', grant ' || d.nth AS place
+                FROM declared d
+            ) AS c
+            GROUP BY c.form, c.is_public
+        ) AS f
     ), key_problem AS MATERIALIZED (
         SELECT e.place, e.element, e.is_public,
                CASE WHEN k.key IS NULL THEN format('there is no key %s', to_json(x.key))
                     ELSE x.key || ': ' || unsecure.shape_problem(k.shape, x.value) END AS what
         FROM element e
         CROSS JOIN LATERAL jsonb_each(CASE e.type_of WHEN 'object' THEN e.element - 'type' ELSE '{}' END) AS x
-        LEFT JOIN unsecure.grant_keys() AS k ON k.type = e.type AND k.key = x.key
-        WHERE e.type IN (SELECT g.type FROM unsecure.grant_keys() AS g)
+        LEFT JOIN known k ON k.type = e.type AND k.key = x.key
+        WHERE e.type IN (SELECT g.type FROM known g)
     ), problem (place, what) AS (
         SELECT NULL, 'a declaration is an object' WHERE jsonb_typeof(_declaration) IS DISTINCT FROM 'object'
         UNION ALL
@@ -301,14 +326,14 @@ AS $function$
                              WHEN e.type IS NULL THEN 'type is missing'
                              ELSE format('there is no type %s', e.element -> 'type') END
         FROM element e
-        WHERE e.type_of <> 'object' OR e.type IS NULL OR e.type NOT IN (SELECT g.type FROM unsecure.grant_keys() AS g)
+        WHERE e.type_of <> 'object' OR e.type IS NULL OR e.type NOT IN (SELECT g.type FROM known g)
         UNION ALL
         SELECT k.place, k.what FROM key_problem k
         UNION ALL
         SELECT e.place, unsecure.grant_problems(e.element, e.is_public)
         FROM element e
         WHERE e.type_of = 'object'
-          AND e.type IN (SELECT g.type FROM unsecure.grant_keys() AS g)
+          AND e.type IN (SELECT g.type FROM known g)
           AND NOT EXISTS (SELECT FROM key_problem k WHERE k.element = e.element AND k.is_public = e.is_public AND k.what IS NOT NULL)
         UNION ALL
         SELECT 'role ' || quote_ident(d.role_name), CASE WHEN d.element ->> 'type' = 'login' THEN 'there are two logins'
@@ -392,6 +417,7 @@ REVOKE ALL ON FUNCTION
     unsecure.shape_problem(text, jsonb),
     unsecure.grant_problems(jsonb, boolean),
     unsecure.option_problems(jsonb, boolean),
+    unsecure.usual_name(jsonb, text, jsonb),
     unsecure.role_declaration_problems(jsonb),
     unsecure.require_role_declaration(jsonb),
     unsecure.grant_elements(jsonb)

@@ -94,10 +94,10 @@ BEGIN
         GROUP BY 1, 2, 3, 4
         HAVING NOT bool_or(w.is_direct)
     ), crowd AS (
-        SELECT p.kind, p.object_oid, p.subid, coalesce(cardinality(f.acl), 0) AS entries, coalesce(cardinality(f.acl), 0) + count(*) FILTER (WHERE NOT p.is_held) AS entries_then
+        SELECT p.kind, p.object_oid, p.subid, coalesce(max(cardinality(f.acl)), 0) AS entries, coalesce(max(cardinality(f.acl)), 0) + count(*) FILTER (WHERE NOT p.is_held) AS entries_then
         FROM package p
         JOIN future f ON f.kind = p.kind AND f.object_oid = p.object_oid AND f.subid = p.subid
-        GROUP BY p.kind, p.object_oid, p.subid, f.acl
+        GROUP BY p.kind, p.object_oid, p.subid
     ), known AS MATERIALIZED (
         SELECT * FROM auth.intermediate_role
     ), via AS MATERIALIZED (

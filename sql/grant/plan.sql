@@ -236,16 +236,16 @@ BEGIN
     PERFORM unsecure.require_role_declaration(_declaration);
     v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
     v_members  := unsecure.declared_members(_declaration);
-    -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps give to each other.
-    IF cardinality(v_elements) <= 20 THEN
-        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
-    ELSE
-        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
-    END IF;
     v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
     v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
     PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
+    -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps of the query give to each other.
+    IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
+        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
+    ELSE
+        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
+    END IF;
     RETURN QUERY SELECT * FROM unsecure.plan_difference(v_elements, v_targets, v_roles, v_objects, v_members, _caller);
 END;
 $function$;
