@@ -368,6 +368,68 @@ func TestWhoMayPlanAndApply(t *testing.T) {
 	}
 }
 
+func TestADumpIsTheFileThatChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newAccessWorld(t)
+	other := w.another(t)
+	w.exec(t, w.DB, `
+		CREATE SCHEMA "Odd: {s} #";
+		CREATE SEQUENCE "Odd: {s} #"."q'";
+		CREATE TYPE app."T y" AS ENUM ('a');
+		CREATE FUNCTION app."F(x) ""y"""(integer, app."T y"[], double precision) RETURNS integer LANGUAGE sql RETURN 1;
+		CREATE PROCEDURE app.p() LANGUAGE sql AS '';
+		CREATE ROLE #owner;
+		SELECT lo_create(0)`)
+	const text = `
+options: {missing: create}
+roles:
+  "#reporting: 'x'":
+    login: {connection_limit: 5, valid_until: 2027-01-01T01:00:00+01:00}
+    member_of: ["#staff", {role: "#owner", admin: true}]
+    readonly: [app]
+    grants:
+      - connect, temporary on database @
+      - select (id), update (note) on table app.orders with grant option
+      - insert on table app."Odd ""t"""
+      - execute on function app.f(integer), app."F(x) ""y"""(integer, app."T y"[], double precision)
+      - execute on procedure app.p()
+      - usage on type app."T y"
+      - 'all on sequence "Odd: {s} #"."q''" with grant option'
+      - 'usage, create on schema "Odd: {s} #"'
+      - select on future tables in schema app by "#owner"
+      - usage on future schemas by "#owner"
+      - select on table app.orders via group
+  "#owner":
+    grants: [owner of schema made, all on future functions in schema app by "#owner"]
+  "#staff":
+`
+	w.run(t, 0, "apply", "-f", w.file(t, strings.ReplaceAll(text, "@", w.Name)))
+	roles := []string{w.name("#reporting: 'x'"), w.name("#owner"), w.name("#staff")}
+	dumped := done(t, w.OwnerURL, "", append([]string{"dump"}, roles...)...)
+	contains(t, dumped, "valid_until: '2027-01-01T00:00:00Z'", "role: "+w.name("#owner")+", admin: true", "via group", "owner of schema made")
+	file := write(t, "dumped.yaml", dumped)
+	if out := w.plan(t, 0, "-f", file); !strings.HasPrefix(out, "nothing to do\n") {
+		t.Error(out)
+	}
+	w.run(t, 0, "apply", "-f", file)
+	if again := done(t, w.OwnerURL, "", append([]string{"dump"}, roles...)...); again != dumped {
+		t.Errorf("dumped again:\n%s\nbefore:\n%s", again, dumped)
+	}
+	var declarations []struct{ Declaration struct{ Roles map[string]any } }
+	decode(t, done(t, w.OwnerURL, "", append([]string{"dump", "-o", "json"}, roles...)...), &declarations)
+	if len(declarations) != 1 || len(declarations[0].Declaration.Roles) != 3 {
+		t.Error(declarations)
+	}
+
+	// And of two databases.
+	w.exec(t, other, `GRANT SELECT ON app.other, app.orders TO "#owner";
+		GRANT CONNECT ON DATABASE `+other.Name+` TO "#owner"`)
+	dumped = done(t, w.OwnerURL, "", append([]string{"dump", "--database", w.Name, "--database", other.Name}, roles...)...)
+	contains(t, dumped, "databases: ["+w.Name+", "+other.Name+"]", "connect on database "+other.Name, "- select on table app.other\n")
+	w.plan(t, 0, "-f", write(t, "both.yaml", dumped))
+	failed(t, 1, w.OwnerURL, "", []string{"dump", w.name("#nobody")}, "RW019")
+}
+
 func TestTheSchemaIsPrintedWithoutADatabase(t *testing.T) {
 	t.Parallel()
 	var document map[string]any
