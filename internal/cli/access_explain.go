@@ -20,7 +20,7 @@ func (a *app) explainAccess(cmd *cobra.Command, role, object, privilege string) 
 	if a.output == outputJSON {
 		return printRows(a, paths)
 	}
-	root := &node{text: escape(role) + accessAnswer(paths) + escape(strings.ToUpper(privilege)) + " on " + escape(object)}
+	root := &node{text: accessAnswer(paths, escape(role), escape(strings.ToUpper(privilege))+" on "+escape(object))}
 	for _, path := range paths {
 		text := escape(path.Path)
 		if path.Kind == "missing" {
@@ -31,10 +31,8 @@ func (a *app) explainAccess(cmd *cobra.Command, role, object, privilege string) 
 			text += " (" + source + ")"
 		}
 		end := root.child(text)
-		for _, statement := range strings.Split(textOf(path.EndsWith), "\n") {
-			if statement != "" {
-				end.child("ends with: " + escape(statement))
-			}
+		if statements := textOf(path.EndsWith); statements != "" {
+			end.child("ends with: " + escape(statements))
 		}
 	}
 	var text strings.Builder
@@ -45,15 +43,17 @@ func (a *app) explainAccess(cmd *cobra.Command, role, object, privilege string) 
 }
 
 // accessAnswer is what the paths come to.
-func accessAnswer(paths []authdb.AccessPath) string {
-	answer := " has no "
+func accessAnswer(paths []authdb.AccessPath, role, privilege string) string {
+	answer := role + " has no " + privilege
 	for _, path := range paths {
 		switch {
 		case path.Kind == "missing":
+		case path.IsEffective && path.Kind != "columns":
+			return role + " has " + privilege
 		case path.IsEffective:
-			return " has "
-		default:
-			answer = " has, not at once, "
+			answer = role + " has " + privilege + ", of some columns"
+		case !strings.HasSuffix(answer, "columns"):
+			answer = role + " has " + privilege + ", but not at once"
 		}
 	}
 	return answer
