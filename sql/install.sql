@@ -104,5 +104,9 @@ BEGIN;
 \ir grant/apply.sql
 \ir grant/declare.sql
 \ir grant/dump.sql
+\ir grant/object_name.sql
+\ir grant/explain_access.sql
+\ir grant/who_can.sql
+\ir grant/remaining_access.sql
 
 COMMIT;
