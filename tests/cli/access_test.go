@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rolewright/rolewright/internal/policy"
 	"github.com/rolewright/rolewright/tests/harness"
 )
 
@@ -415,7 +416,9 @@ roles:
 	if again := done(t, w.OwnerURL, "", append([]string{"dump"}, roles...)...); again != dumped {
 		t.Errorf("dumped again:\n%s\nbefore:\n%s", again, dumped)
 	}
-	var declarations []struct{ Declaration struct{ Roles map[string]any } }
+	var declarations []struct {
+		Declaration struct{ Roles map[string]any }
+	}
 	decode(t, done(t, w.OwnerURL, "", append([]string{"dump", "-o", "json"}, roles...)...), &declarations)
 	if len(declarations) != 1 || len(declarations[0].Declaration.Roles) != 3 {
 		t.Error(declarations)
@@ -428,6 +431,35 @@ roles:
 	contains(t, dumped, "databases: ["+w.Name+", "+other.Name+"]", "connect on database "+other.Name, "- select on table app.other\n")
 	w.plan(t, 0, "-f", write(t, "both.yaml", dumped))
 	failed(t, 1, w.OwnerURL, "", []string{"dump", w.name("#nobody")}, "RW019")
+}
+
+// The list of privileges in package policy is a constant, so that files are understood without a server: it has what this server has.
+func TestTheFileKnowsThePrivilegesOfTheServer(t *testing.T) {
+	t.Parallel()
+	names := map[string]string{
+		"table": "table a.b", "sequence": "sequence a.b", "function": "function a.b", "procedure": "procedure a.b", "type": "type a.b",
+		"large_object": "large object 1", "column": "table a.b",
+	}
+	var sentences strings.Builder
+	for _, p := range harness.Rows[struct{ Kind, Privilege string }](t, harness.Database(t).Super(t), `
+		SELECT k.kind, lower(p) AS privilege
+		FROM (SELECT kind FROM unsecure.grant_kinds() UNION SELECT 'column') AS k
+		CROSS JOIN LATERAL unnest(unsecure.kind_privileges(k.kind)) AS p`) {
+		object := names[p.Kind]
+		switch what, isDefault := strings.CutPrefix(p.Kind, "default "); {
+		case isDefault:
+			object = "future " + strings.ToLower(what) + " by a"
+		case object == "":
+			object = strings.ReplaceAll(p.Kind, "_", " ") + " a"
+		}
+		if p.Kind == "column" {
+			p.Privilege += " (c)"
+		}
+		fmt.Fprintf(&sentences, "      - %s on %s\n", p.Privilege, object)
+	}
+	if _, err := policy.Parse("access.yaml", strings.NewReader("roles:\n  r:\n    grants:\n"+sentences.String())); err != nil {
+		t.Errorf("%v\nin\n%s", err, sentences.String())
+	}
 }
 
 func TestTheSchemaIsPrintedWithoutADatabase(t *testing.T) {
