@@ -98,6 +98,7 @@ BEGIN;
 \ir grant/planned_roles.sql
 \ir grant/plan.sql
 \ir grant/role_steps.sql
+\ir grant/password_salts.sql
 \ir grant/difference.sql
 \ir grant/script.sql
 \ir grant/apply.sql
