@@ -1321,8 +1321,8 @@ BEGIN
         SELECT g.role_name, g.element FROM unsecure.declared_grants(_declaration) AS g WHERE g.element ->> 'type' = 'login'
     ), outside AS MATERIALIZED (
         SELECT l.role_name, l.can_login IS NOT NULL AS is_person, coalesce(NOT l.can_login, false) AS is_out FROM unsecure.desired_logins(v_managed, '{}') AS l
-    ), tombstone AS (
-        SELECT DISTINCT ON (d.role_name) d.role_name, d.state, d.last_user_id, d.user_id, d.state_changed_at
+    ), registered AS (
+        SELECT DISTINCT ON (d.role_name) d.role_name, d.role_oid, d.state, d.last_user_id, d.user_id, d.state_changed_at
         FROM auth.database_role d
         ORDER BY d.role_name, d.state = 'deleted', d.state_changed_at DESC
     ), preserved AS MATERIALIZED (
@@ -1335,7 +1335,13 @@ BEGIN
            coalesce(d.options ->> 'missing', 'error'),
            coalesce(d.options ->> 'new_owner', (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller)),
            NOT d.options ? 'new_owner',
-           CASE WHEN a.oid IS NULL AND t.state = 'deleted' AND NOT coalesce((d.options ->> 'reuse_name')::boolean, false)
+           CASE WHEN t.state <> 'deleted' AND t.role_oid IS NULL
+                THEN 'it is managed, and yet to be made: auth.apply_database_roles does that'
+                -- Being deleted, dropped by somebody, or another role by now.
+                WHEN t.state <> 'deleted' AND t.role_oid IS DISTINCT FROM a.oid
+                THEN coalesce(unsecure.role_mismatch(d.role_name, t.role_oid, (SELECT x.rolname::text FROM pg_roles x WHERE x.oid = t.role_oid), a.oid),
+                              'it is managed, and is being deleted or was dropped: auth.sync_identity makes it anew, auth.release_role forgets it')
+                WHEN a.oid IS NULL AND t.state = 'deleted' AND NOT coalesce((d.options ->> 'reuse_name')::boolean, false)
                 THEN format('the name was %s''s until %s; option reuse_name hands it on', coalesce('user ' || coalesce(t.user_id, t.last_user_id), 'somebody'), t.state_changed_at)
                 WHEN o.is_person AND l.element IS NOT NULL
                 THEN 'its login follows a person: auth.sync_identity sets what can be set' END,
@@ -1345,7 +1351,7 @@ BEGIN
     LEFT JOIN pg_roles a ON a.rolname = d.role_name
     LEFT JOIN login l ON l.role_name = d.role_name
     LEFT JOIN outside o ON o.role_name = d.role_name
-    LEFT JOIN tombstone t ON t.role_name = d.role_name
+    LEFT JOIN registered t ON t.role_name = d.role_name
     UNION ALL
     SELECT 'public', NULL, true, false, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
            coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
@@ -1369,7 +1375,7 @@ RETURNS SETOF unsecure.planned_role
 LANGUAGE sql
 STABLE
 AS $function$
-    SELECT a.rolname::text, a.oid, false, k.role_oid IS NOT NULL, false, false, false, true, a.rolcanlogin, true, -1, NULL::timestamptz, NULL::jsonb, '{}'::oid[], 'error',
+    SELECT a.rolname::text, a.oid, false, k.role_oid IS NOT NULL, false, false, false, k.role_oid IS NOT NULL, a.rolcanlogin, true, -1, NULL::timestamptz, NULL::jsonb, '{}'::oid[], 'error',
            (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
     FROM pg_roles a
     LEFT JOIN unsecure.known_intermediate k ON k.role_oid = a.oid
@@ -1409,13 +1415,17 @@ CREATE TYPE unsecure.grant_step AS (
     reason      text,
     actor       text,
     borrowed    text[],
-    problem     text
+    problem     text,
+    moved_kind  text,
+    moved_oid   oid,
+    is_careful  boolean
 );
 
 COMMENT ON TYPE unsecure.grant_step IS
     'One step of a plan. Its statement is head, target, preposition, grantee (public: PUBLIC) and tail; steps that differ in target and grantee '
     'alone are one statement. action NULL: for the work alone, and undone by another step. actor: the role to SET ROLE to; borrowed: the '
-    'roles that the caller has to be a member of meanwhile. problem: why it cannot be done.';
+    'roles that the caller has to be a member of meanwhile. problem: why it cannot be done. moved_kind, moved_oid: what gets another owner; '
+    'is_careful: and must not run anything with that one''s rights.';
 
 CREATE OR REPLACE FUNCTION unsecure.step_statement(_step unsecure.grant_step)
 RETURNS text
@@ -1462,8 +1472,10 @@ BEGIN
         WHERE t.hint = 'missing' AND n.role_name <> 'none'
           AND NOT (e.kind LIKE 'default %' AND EXISTS (SELECT FROM unnest(_roles) AS c WHERE c.role_name = e.name)
                    AND (e.schema_name IS NULL OR EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = e.schema_name)))
-          AND (r.missing = 'error' OR r.missing = 'create' AND t.label IS NULL
-               AND NOT (e.is_all AND EXISTS (SELECT FROM unnest(_targets) AS s WHERE s.kind = 'schema' AND s.label = quote_ident(e.schema_name))))
+          AND (r.missing = 'error'
+               OR r.missing = 'create' AND e.kind <> 'schema'
+                  AND NOT ((e.is_all OR e.kind LIKE 'default %' AND t.problem LIKE 'schema %')
+                           AND EXISTS (SELECT FROM unnest(_targets) AS s WHERE s.kind = 'schema' AND s.label = quote_ident(e.schema_name))))
         UNION ALL
         SELECT 'role ' || quote_ident(m.role), m.role_name
         FROM jsonb_to_recordset(_members) AS m (role_name text, role text)
@@ -1604,12 +1616,15 @@ BEGIN
     PERFORM unsecure.require_role_declaration(_declaration);
     v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
     v_members  := unsecure.declared_members(_declaration);
+    -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps give to each other.
+    IF cardinality(v_elements) > 50 THEN
+        PERFORM set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true);
+    END IF;
     v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
     v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
     PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
     v_roles    := v_roles || ARRAY(SELECT i FROM unsecure.planned_intermediates(v_roles, v_targets, _caller) AS i);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
-    -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps of the query give to each other.
     IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
         PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     ELSE
@@ -1742,7 +1757,8 @@ AS $function$
            CASE WHEN d.oid <> _caller THEN ARRAY[(SELECT r.rolname::text FROM pg_roles r WHERE r.oid = d.oid)] END,
            CASE WHEN s.problem IS NOT NULL THEN s.problem
                 WHEN NOT c.may_create THEN format('%I needs CREATEROLE for that', c.rolname)
-                WHEN s.role_oid IS NOT NULL AND d.oid IS NULL THEN format('%I does not administer the role: it needs it WITH ADMIN OPTION', c.rolname) END
+                WHEN s.role_oid IS NOT NULL AND d.oid IS NULL THEN format('%I does not administer the role: it needs it WITH ADMIN OPTION', c.rolname) END,
+           NULL::text, NULL::oid, NULL::boolean
     FROM step s
     CROSS JOIN caller c
     LEFT JOIN LATERAL (SELECT unsecure.administrator_to_be(_caller, s.role_oid) AS oid WHERE s.role_oid IS NOT NULL) AS d ON true;
@@ -1765,8 +1781,12 @@ AS $function$
 DECLARE
     v_is_16  boolean := current_setting('server_version_num')::integer >= 160000;
     v_caller pg_roles;
+    v_giver  pg_roles; -- of memberships in intermediate roles, when it is not the caller: what a superuser gives, nobody else can take away
 BEGIN
     SELECT * INTO v_caller FROM pg_roles r WHERE r.oid = _caller;
+    IF v_is_16 AND v_caller.rolsuper THEN
+        SELECT * INTO v_giver FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner() AND NOT r.rolsuper;
+    END IF;
     RETURN QUERY
     WITH RECURSIVE role AS MATERIALIZED (
         SELECT * FROM unnest(_roles) AS r WHERE NOT r.is_public
@@ -1790,14 +1810,14 @@ BEGIN
         WHERE NOT r.is_out
     ), held AS MATERIALIZED (
         SELECT r.role_name, h.rolname::text AS group_name, m.roleid, m.member, m.grantor, g.rolname::text AS grantor_name,
-               m.admin_option, m.inherit_option, m.set_option, m.grantor = CASE WHEN v_caller.rolsuper THEN 10 ELSE _caller END AS is_ours
+               m.admin_option, m.inherit_option, m.set_option, m.grantor = CASE WHEN i.role_oid IS NOT NULL AND v_giver.oid IS NOT NULL THEN v_giver.oid WHEN v_caller.rolsuper THEN 10 ELSE _caller END AS is_ours
         FROM role r
         JOIN unsecure.membership m ON m.member = r.role_oid
         JOIN pg_roles h ON h.oid = m.roleid
         LEFT JOIN pg_roles g ON g.oid = m.grantor
         LEFT JOIN unsecure.known_intermediate i ON i.role_oid = h.oid
         -- What PostgreSQL 16 and later give to who makes a role.
-        WHERE NOT (v_is_16 AND m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option)
+        WHERE NOT (v_is_16 AND m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option AND h.oid >= 16384)
           AND (r.is_all_scope OR i.role_name IS NOT NULL)
           -- Groups say who of the people is in these.
           AND NOT (r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_oid = h.oid AND d.role_kind = 'group' AND d.state <> 'deleted'))
@@ -1874,7 +1894,8 @@ BEGIN
                     ELSE format('GRANT %I', m.group_name) END AS head,
                CASE WHEN NOT v_is_16 AND m.is_held AND NOT m.admin_option THEN ' FROM ' ELSE ' TO ' END AS preposition,
                substr(unsecure.grant_statement(m.group_name, m.role_name, m.inherits, m.inherit_option, m.set_option, m.admin_option, m.is_held),
-                      length(format('GRANT %I TO %I', m.group_name, m.role_name)) + 1) AS tail,
+                      length(format('GRANT %I TO %I', m.group_name, m.role_name)) + 1)
+               || CASE WHEN m.is_via AND v_giver.oid IS NOT NULL THEN ' GRANTED BY ' || quote_ident(v_giver.rolname) ELSE '' END AS tail,
                m.reason, NULL::text AS actor,
                coalesce(m.problem, CASE WHEN EXISTS (SELECT FROM reached r WHERE r.start = m.group_name AND r.name = m.role_name)
                                         THEN format('%s is, or would be, a member of %s', quote_ident(m.group_name), quote_ident(m.role_name)) END) AS problem,
@@ -1908,7 +1929,8 @@ BEGIN
                 WHEN s.grantor = 10 AND NOT v_caller.rolsuper THEN 'a superuser gave it'
                 WHEN s.grantor IS NOT NULL AND y.way IS NULL THEN format('%s gave it, and %I cannot act as that role', quote_ident(g.rolname), v_caller.rolname)
                 WHEN s.grantor IS NULL AND d.rolname IS NOT NULL AND d.oid IS NULL
-                    THEN format('%I does not administer %s: it needs it WITH ADMIN OPTION', v_caller.rolname, quote_ident(s.group_name)) END
+                    THEN format('%I does not administer %s: it needs it WITH ADMIN OPTION', v_caller.rolname, quote_ident(s.group_name)) END,
+           NULL::text, NULL::oid, NULL::boolean
     FROM step s
     LEFT JOIN administrator d ON d.rolname = s.group_name
     LEFT JOIN pg_roles g ON g.oid = s.grantor
@@ -1918,7 +1940,8 @@ BEGIN
     SELECT 20, CASE WHEN a.oid IS NULL THEN 'create' ELSE 'conflict' END, n.name, NULL,
            CASE WHEN a.oid IS NULL THEN format('CREATE ROLE %I NOLOGIN', n.name) END, NULL, NULL, NULL, NULL, 'for many on one object', NULL, NULL,
            CASE WHEN a.oid IS NOT NULL THEN 'a role of this name exists that Rolewright did not make: drop it first'
-                WHEN NOT v_caller.rolsuper AND NOT v_caller.rolcreaterole THEN format('%I needs CREATEROLE for that', v_caller.rolname) END
+                WHEN NOT v_caller.rolsuper AND NOT v_caller.rolcreaterole THEN format('%I needs CREATEROLE for that', v_caller.rolname) END,
+           NULL, NULL, NULL
     FROM (SELECT DISTINCT u.name FROM unnest(_intermediates) AS u (name)) AS n
     LEFT JOIN pg_roles a ON a.rolname = n.name
     LEFT JOIN unsecure.known_intermediate i ON i.role_oid = a.oid
@@ -1926,7 +1949,7 @@ BEGIN
     UNION ALL
     -- So that Rolewright's owner can give memberships in it too, whoever made it.
     SELECT 21, NULL, n.name, NULL, format('GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', n.name, w.rolname),
-           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM (SELECT DISTINCT u.name FROM unnest(_intermediates) AS u (name)) AS n
     JOIN pg_roles w ON w.oid = unsecure.rolewright_owner() AND w.oid <> _caller AND NOT w.rolsuper
     WHERE v_is_16 AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.rolname = n.name);
@@ -2033,7 +2056,8 @@ BEGIN
     ), owner_wanted AS MATERIALIZED (
         SELECT g.object_no, g.role_name, bool_or(g.is_named) AS is_named FROM granted g WHERE g.is_owner GROUP BY g.object_no, g.role_name
     ), owner_change AS MATERIALIZED (
-        SELECT o.object_no, w.role_name AS new_owner, w.role_name, 'declared' AS reason,
+        SELECT o.object_no, w.role_name AS new_owner, w.role_name,
+               'declared' || CASE WHEN unsecure.runs_as_owner(o.kind, o.object_oid) THEN '; it runs with the rights of its owner' ELSE '' END AS reason, NOT w.is_named AS is_careful,
                CASE WHEN EXISTS (SELECT FROM owner_wanted x WHERE x.object_no = w.object_no AND x.role_name <> w.role_name)
                     THEN 'several roles are declared to own it'
                     WHEN o.table_oid IS NOT NULL THEN 'it belongs to a table, and follows the owner of that'
@@ -2044,7 +2068,8 @@ BEGIN
         JOIN object o ON o.object_no = w.object_no
         WHERE o.old_owner <> w.role_name
         UNION ALL
-        SELECT o.object_no, r.new_owner, r.role_name, 'ownership is not declared',
+        SELECT o.object_no, r.new_owner, r.role_name,
+               'ownership is not declared' || CASE WHEN unsecure.runs_as_owner(o.kind, o.object_oid) THEN '; it runs with the rights of its owner' ELSE '' END, r.is_default_owner AND unsecure.is_elevated(_caller),
                CASE WHEN r.is_default_owner AND unsecure.is_elevated(_caller) AND unsecure.runs_as_owner(o.kind, o.object_oid)
                     THEN format('it runs with the rights of its owner, and %I has many: say whose it shall be by the option new_owner', r.new_owner) END
         FROM object o
@@ -2146,10 +2171,22 @@ BEGIN
         FROM entry e
         WHERE e.grantee = 'public'
           AND EXISTS (SELECT FROM granted g WHERE g.role_name = 'none' AND g.object_no = e.object_no AND e.privilege = ANY (g.privileges))
+    ), cleared AS (
+        -- REVOKE on a table takes the privilege from its columns too.
+        SELECT e.object_no, e.privilege, e.is_grantable, e.grantee
+        FROM entry e
+        JOIN future f ON f.object_no = e.object_no AND f.is_column
+        JOIN future t ON t.kind = 'table' AND t.object_oid = f.object_oid AND t.subid = 0
+        JOIN surplus s ON s.object_no = t.object_no AND s.grantee = e.grantee AND s.privilege = e.privilege
+        WHERE e.is_grantable
     ), lost AS MATERIALIZED (
         -- What those had given on who may not give any more: it goes with the right to do so.
         SELECT d.object_no, d.privilege, d.is_grantable, d.grantee, d.grantor
-        FROM surplus s
+        FROM (
+            SELECT s.object_no, s.privilege, s.is_grantable, s.grantee FROM surplus s
+            UNION
+            SELECT * FROM cleared
+        ) AS s
         JOIN entry d ON d.object_no = s.object_no AND d.privilege = s.privilege AND d.grantor = s.grantee
         JOIN future f ON f.object_no = s.object_no
         WHERE s.is_grantable AND s.grantee <> f.owner_name
@@ -2191,6 +2228,11 @@ BEGIN
                          CASE WHEN s.grantor <> f.owner_name AND NOT f.is_default THEN quote_ident(s.grantor) || ' gave it' END),
                s.privilege,
                EXISTS (SELECT FROM lost l WHERE l.object_no = s.object_no AND l.privilege = s.privilege AND l.grantor = s.grantee)
+               OR f.kind = 'table' AND f.subid = 0
+                  AND EXISTS (SELECT
+                              FROM lost l
+                              JOIN future c ON c.object_no = l.object_no AND c.is_column
+                              WHERE c.object_oid = f.object_oid AND l.privilege = s.privilege AND l.grantor = s.grantee)
         FROM surplus s
         JOIN future f ON f.object_no = s.object_no
     ), privilege_row AS MATERIALIZED (
@@ -2241,6 +2283,16 @@ BEGIN
                        THEN 'the language is not trusted: PostgreSQL lets superusers alone use it'
                    WHEN p.giver IS NOT NULL AND (a.way IS NULL OR NOT EXISTS (SELECT FROM pg_roles g WHERE g.rolname = p.giver))
                        THEN format('%s gave it, and %I cannot act as that role', quote_ident(p.giver), v_caller.rolname)
+                   WHEN p.giver IS NOT NULL AND EXISTS (
+                            SELECT
+                            FROM unnest(p.privilege_names) AS n (privilege)
+                            WHERE NOT EXISTS (SELECT
+                                              FROM entry e
+                                              JOIN future o ON o.object_no = e.object_no
+                                              WHERE (e.object_no = f.object_no OR f.is_column AND o.kind = 'table' AND o.object_oid = f.object_oid AND o.subid = 0)
+                                                AND e.grantee = p.giver AND e.privilege = n.privilege AND e.is_grantable))
+                       THEN format('%s gave it and has no right any more to do so, nor to revoke it: GRANT it to that role WITH GRANT OPTION, and REVOKE that with CASCADE',
+                                   quote_ident(p.giver))
                    -- PostgreSQL would take who acts for the owner.
                    WHEN p.giver IS NOT NULL AND EXISTS (SELECT FROM pg_roles g JOIN pg_roles o ON o.rolname = f.owner_name
                                                         WHERE g.rolname = p.giver AND pg_has_role(g.oid, o.oid, 'USAGE'))
@@ -2255,12 +2307,14 @@ BEGIN
                                               WHERE e.object_no = f.object_no AND e.privilege = n.privilege AND e.is_grantable
                                                 AND pg_has_role(_caller, g.oid, 'USAGE'))))
                        THEN format('%s owns it, and %I cannot act as that role', quote_ident(f.owner_name), v_caller.rolname)
-               END AS problem
+               END AS problem,
+               NULL::text, NULL::oid, NULL::boolean
         FROM privilege_row p
         JOIN future f ON f.object_no = p.object_no
         LEFT JOIN acting a ON a.name = coalesce(p.giver, f.owner_name)
     ), owner_step AS (
-        SELECT 30, 'alter', c.role_name, lower(f.words) || ' ' || f.label,
+        -- What is in a schema before the schema.
+        SELECT CASE f.kind WHEN 'schema' THEN 32 ELSE 30 END, 'alter', c.role_name, lower(f.words) || ' ' || f.label,
                format('ALTER %s %s OWNER TO %I', CASE WHEN f.kind = 'table' THEN (SELECT CASE l.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END
                                                                                  FROM pg_class l WHERE l.oid = f.object_oid)
                                                       ELSE f.owner_word END, f.label, c.new_owner),
@@ -2280,7 +2334,8 @@ BEGIN
                        THEN format('%I cannot act as %s, who shall own it', v_caller.rolname, quote_ident(c.new_owner))
                    WHEN f.kind = 'database' AND NOT v_caller.rolcreatedb THEN format('%I needs CREATEDB for that', v_caller.rolname)
                    WHEN f.kind = 'schema' AND NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname)
-               END
+               END,
+               f.kind, f.object_oid, c.is_careful
         FROM owner_change c
         JOIN future f ON f.object_no = c.object_no
         LEFT JOIN acting o ON o.name = f.old_owner
@@ -2310,21 +2365,25 @@ BEGIN
             LEFT JOIN pg_roles r ON r.rolname = n.role_name
             WHERE r.oid IS NULL OR NOT has_schema_privilege(r.oid, s.oid, n.privilege)
         ) AS m
-        -- Owners without USAGE of their own give it to themselves.
-        WHERE m.then_owner <> m.role_name OR m.now_owner = m.role_name
     ), right_step AS (
         SELECT 29, CASE WHEN m.way IS NULL THEN 'conflict' END, m.role_name, format('schema %I', m.nspname),
                format('GRANT %s ON SCHEMA %I TO %I', m.privilege, m.nspname, m.role_name), NULL, NULL, NULL, NULL,
                'for the work', CASE WHEN m.way IN ('set', 'borrow') THEN m.actor END, CASE WHEN m.way = 'borrow' THEN ARRAY[m.actor::text] END,
-               CASE WHEN m.way IS NULL THEN format('%I needs %s on it for the work; its owner could give that, as whom %I cannot act', m.role_name, m.privilege, v_caller.rolname) END
+               CASE WHEN m.way IS NULL THEN format('%I needs %s on it for the work; its owner could give that, as whom %I cannot act', m.role_name, m.privilege, v_caller.rolname) END,
+               NULL::text, NULL::oid, NULL::boolean
         FROM right_missing m
         UNION ALL
         SELECT CASE m.privilege WHEN 'CREATE' THEN 31 ELSE 85 END, NULL, m.role_name, NULL,
                format('REVOKE %s ON SCHEMA %I FROM %I', m.privilege, m.nspname, m.role_name), NULL, NULL, NULL, NULL,
-               NULL, CASE WHEN a.way IN ('set', 'borrow') THEN a.actor WHEN a.name IS NULL AND m.way IN ('set', 'borrow') THEN m.actor END, NULL, NULL
+               NULL,
+               CASE WHEN m.privilege = 'USAGE' AND a.way IN ('set', 'borrow') THEN a.actor
+                    WHEN (m.privilege = 'CREATE' OR a.name IS NULL) AND m.way IN ('set', 'borrow') THEN m.actor END,
+               NULL, NULL, NULL, NULL, NULL
         FROM right_missing m
         LEFT JOIN acting a ON a.name = m.then_owner
         WHERE m.way IS NOT NULL
+          -- Who becomes the owner of the schema has it anyway.
+          AND NOT (m.privilege = 'USAGE' AND m.then_owner = m.role_name AND m.now_owner <> m.role_name)
           -- What is declared stays.
           AND NOT EXISTS (SELECT FROM wanted w JOIN future f ON f.object_no = w.object_no
                           WHERE f.kind = 'schema' AND f.object_oid = m.schema_oid AND w.role_name = m.role_name AND w.privilege = m.privilege AND m.privilege = 'USAGE')
@@ -2337,7 +2396,8 @@ BEGIN
         UNION ALL
         SELECT 25, 'create', g.role_name, 'schema ' || g.label, 'CREATE SCHEMA ' || g.label, NULL, NULL, NULL, NULL, 'declared', NULL, NULL,
                CASE WHEN starts_with(g.label, 'pg_') OR starts_with(g.label, '"pg_') THEN 'the name is reserved by PostgreSQL'
-                    WHEN NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname) END
+                    WHEN NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname) END,
+               NULL, NULL, NULL
         FROM (
             SELECT o.label, min(g.role_name) AS role_name
             FROM granted g
@@ -2347,7 +2407,7 @@ BEGIN
         ) AS g
         UNION ALL
         SELECT DISTINCT 0, 'conflict', 'public', lower(f.words) || ' ' || f.label, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL::text[],
-               format('%s is both granted and revoked', w.privilege)
+               format('%s is both granted and revoked', w.privilege), NULL::text, NULL::oid, NULL::boolean
         FROM wished w
         JOIN granted g ON g.role_name = 'none' AND g.object_no = w.object_no AND w.privilege = ANY (g.privileges)
         JOIN future f ON f.object_no = w.object_no
@@ -2386,8 +2446,8 @@ AS $function$
            coalesce(s.problem, s.reason)
     FROM (
         SELECT n.*, ROW(n.phase, n.action, n.role_name, n.object, n.head, n.target, n.preposition, n.grantee, n.tail, n.reason, n.actor, n.borrowed,
-                        n.problem)::unsecure.grant_step AS step
-        FROM unnest(_steps) WITH ORDINALITY AS n (phase, action, role_name, object, head, target, preposition, grantee, tail, reason, actor, borrowed, problem, nth)
+                        n.problem, NULL, NULL, NULL)::unsecure.grant_step AS step
+        FROM unnest(_steps) WITH ORDINALITY AS n (phase, action, role_name, object, head, target, preposition, grantee, tail, reason, actor, borrowed, problem, moved_kind, moved_oid, is_careful, nth)
         WHERE n.action IS NOT NULL
     ) AS s
     ORDER BY 1;
@@ -2455,7 +2515,7 @@ LANGUAGE sql
 STABLE
 AS $function$
     WITH step AS MATERIALIZED (
-        SELECT * FROM unnest(_steps) WITH ORDINALITY AS n (phase, action, role_name, object, head, target, preposition, grantee, tail, reason, actor, borrowed, problem, nth)
+        SELECT * FROM unnest(_steps) WITH ORDINALITY AS n (phase, action, role_name, object, head, target, preposition, grantee, tail, reason, actor, borrowed, problem, moved_kind, moved_oid, is_careful, nth)
     ), listed AS (
         -- All the objects of one role, and then all the roles with the same objects.
         SELECT s.phase, s.head, s.preposition, s.tail, s.actor, s.grantee, string_agg(s.target, ', ' ORDER BY s.nth) AS targets, min(s.nth) AS nth
@@ -2519,13 +2579,15 @@ AS $function$
         CASE WHEN _change.statement LIKE 'ALTER % OWNER TO %' THEN 'touches ownership' END,
         CASE WHEN _change.statement ~ '^ALTER (TABLE|VIEW|MATERIALIZED VIEW|FOREIGN TABLE|SEQUENCE) ' THEN 'takes a lock' END,
         CASE WHEN _change.statement LIKE '% CASCADE' THEN 'takes away what was given on' END,
+        CASE WHEN _change.reason LIKE '% had given it' THEN 'was given on by who may not any more' END,
+        CASE WHEN _change.reason LIKE '%; it runs with the rights of its owner' THEN 'runs with the rights of its owner' END,
         CASE WHEN _change.statement LIKE '% TO PUBLIC%' THEN 'gives to everybody' END,
         CASE WHEN _change.object = 'password' AND _change.action = 'alter' THEN 'sets a password' END], NULL);
 $function$;
 
 COMMENT ON FUNCTION auth.change_hazards(auth.change) IS
     'What to look at twice in a change: loses access, touches ownership, takes a lock (ACCESS EXCLUSIVE, until the transaction ends), takes away '
-    'what was given on, gives to everybody, sets a password; {}: nothing.';
+    'what was given on, was given on by who may not any more, runs with the rights of its owner, gives to everybody, sets a password; {}: nothing.';
 
 REVOKE ALL ON FUNCTION
     unsecure.shown_steps(unsecure.grant_step[]),
@@ -2604,7 +2666,8 @@ CREATE OR REPLACE FUNCTION auth.begin_role_sync(
     OUT changes    auth.change[],
     OUT statements text[],
     OUT actors     text[],
-    OUT verifiers  jsonb
+    OUT verifiers  jsonb,
+    OUT moved      jsonb
 )
 LANGUAGE plpgsql
 VOLATILE
@@ -2666,6 +2729,8 @@ BEGIN
         JOIN pg_roles r ON quote_ident(r.rolname) = n.name OR r.rolname = n.name
         WHERE s.phase IN (44, 46)
         GROUP BY r.rolname));
+    moved := (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', s.moved_kind, 'oid', s.moved_oid, 'object', s.object, 'is_careful', s.is_careful)), '[]')
+              FROM unnest(v_steps) AS s WHERE s.moved_oid IS NOT NULL);
     SELECT coalesce(array_agg(c.statement ORDER BY c.nth), '{}'), coalesce(array_agg(c.actor ORDER BY c.nth), '{}')
     INTO statements, actors
     FROM unsecure.grant_script(v_steps, v_caller, verifiers) WITH ORDINALITY AS c (statement, actor, nth);
@@ -2705,7 +2770,8 @@ CREATE OR REPLACE FUNCTION auth.finish_role_sync(
     _declaration jsonb,
     _caller      text,
     _changes     auth.change[],
-    _verifiers   jsonb
+    _verifiers   jsonb,
+    _moved       jsonb
 )
 RETURNS void
 LANGUAGE plpgsql
@@ -2716,9 +2782,26 @@ SET client_min_messages = error
 SET jit = off
 AS $function$
 DECLARE
-    v_left auth.change;
+    v_left  auth.change;
+    v_moved record;
 BEGIN
     PERFORM unsecure.require_administrator('change what roles may do');
+    -- While we waited for a lock somebody may have put something else in the place of what was planned. Now it is ours, and nobody can.
+    FOR v_moved IN SELECT * FROM jsonb_to_recordset(_moved) AS m (kind text, oid oid, object text, is_careful boolean) LOOP
+        IF v_moved.is_careful AND unsecure.runs_as_owner(v_moved.kind, v_moved.oid)
+           OR NOT EXISTS (SELECT
+                          FROM unsecure.grant_kinds() AS k
+                          CROSS JOIN LATERAL unsecure.grant_objects(
+                              ARRAY[CASE WHEN k.kind IN ('table', 'sequence') THEN 'pg_class'::regclass WHEN k.kind IN ('function', 'procedure') THEN 'pg_proc'::regclass
+                                         WHEN k.kind = 'type' THEN 'pg_type'::regclass WHEN k.kind = 'schema' THEN 'pg_namespace'::regclass ELSE 'pg_database'::regclass END::oid],
+                              ARRAY[v_moved.oid], ARRAY[0]) AS o
+                          WHERE k.kind = v_moved.kind AND lower(k.words) || ' ' || o.label = v_moved.object)
+        THEN
+            RAISE EXCEPTION '% is not any more what it was', v_moved.object
+                USING ERRCODE = 'serialization_failure', DETAIL = 'Somebody replaced it, or made it run with the rights of its owner, meanwhile.',
+                      HINT = 'Try again. Nothing was changed.';
+        END IF;
+    END LOOP;
     PERFORM unsecure.require_kept(ARRAY(SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'grant'));
     PERFORM unsecure.register_intermediates(ARRAY(
         SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'create' AND c.object IS NULL AND starts_with(c.role_name, 'rolewright_via_')));
@@ -2733,7 +2816,7 @@ BEGIN
     WHERE EXISTS (SELECT FROM unnest(_changes) AS c WHERE c.action = 'drop' AND c.role_name = i.role_name);
 
     -- A GRANT or REVOKE without authority may only warn; and somebody's psql may have been there meanwhile.
-    SELECT * INTO v_left FROM auth.planned_changes(_declaration, _caller) AS c ORDER BY c.ordinal LIMIT 1;
+    SELECT * INTO v_left FROM auth.planned_changes(_declaration - 'drop_unused', _caller) AS c ORDER BY c.ordinal LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'PostgreSQL did not do what it was told about %', quote_ident(v_left.role_name)
             USING ERRCODE = 'RW507',
@@ -2744,7 +2827,7 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION auth.finish_role_sync(jsonb, text, auth.change[], jsonb) IS
+COMMENT ON FUNCTION auth.finish_role_sync(jsonb, text, auth.change[], jsonb, jsonb) IS
     'The second half of auth.sync_roles: looks whether everything is done (RW507: it is not), and writes one audit row per change. RW513.';
 
 CREATE OR REPLACE FUNCTION auth.sync_roles(_declaration jsonb)
@@ -2759,6 +2842,8 @@ DECLARE
     v_role   text := current_setting('role');
     v_self   text := current_setting('createrole_self_grant', true);
     v_notice text := current_setting('client_min_messages');
+    v_wait   text := current_setting('lock_timeout');
+    v_last   auth.change[] := '{}';
     v_work   record;
     v_actor  text;
 BEGIN
@@ -2771,36 +2856,64 @@ BEGIN
                 PERFORM set_config('createrole_self_grant', '', true);
             END IF;
             PERFORM set_config('client_min_messages', 'error', true);
+            -- Others wait for our lock: somebody who holds one on a table of his does not keep them from leaving.
+            IF v_wait = '0' THEN
+                PERFORM set_config('lock_timeout', '5s', true);
+            END IF;
             v_actor := NULL;
             FOR v_n IN 1 .. cardinality(v_work.statements) LOOP
                 IF v_work.actors[v_n] IS DISTINCT FROM v_actor THEN
                     v_actor := v_work.actors[v_n];
                     PERFORM set_config('role', coalesce(v_actor, v_role), true);
                 END IF;
-                EXECUTE v_work.statements[v_n];
+                IF v_work.verifiers <> '{}' AND v_work.statements[v_n] LIKE 'ALTER ROLE % PASSWORD %' THEN
+                    -- PostgreSQL puts a statement that fails into the error's CONTEXT.
+                    BEGIN
+                        EXECUTE v_work.statements[v_n];
+                    EXCEPTION
+                        WHEN OTHERS THEN
+                            RAISE EXCEPTION '%', SQLERRM USING ERRCODE = SQLSTATE;
+                    END;
+                ELSE
+                    EXECUTE v_work.statements[v_n];
+                END IF;
             END LOOP;
             IF v_actor IS NOT NULL THEN
                 PERFORM set_config('role', v_role, true);
             END IF;
-            PERFORM set_config('client_min_messages', v_notice, true);
+            PERFORM set_config('client_min_messages', v_notice, true), set_config('lock_timeout', v_wait, true);
             IF v_self <> '' THEN
                 PERFORM set_config('createrole_self_grant', v_self, true);
             END IF;
-            PERFORM auth.finish_role_sync(_declaration, current_user::text, v_work.changes, v_work.verifiers);
+            PERFORM auth.finish_role_sync(_declaration, current_user::text, v_work.changes, v_work.verifiers, v_work.moved);
             EXIT;
         EXCEPTION
+            WHEN lock_not_available THEN
+                RAISE EXCEPTION 'somebody holds a lock on what shall be changed'
+                    USING ERRCODE = 'RW524', DETAIL = format('PostgreSQL says: %s.', SQLERRM),
+                          HINT = 'Nothing was changed. pg_locks and pg_blocking_pids tell who; or set lock_timeout, to wait for longer.';
             -- Somebody else's psql changed the same object, role or membership meanwhile: look again.
-            WHEN internal_error OR unique_violation OR serialization_failure OR undefined_object OR undefined_table OR undefined_function OR SQLSTATE 'RW507' THEN
-                IF v_attempt = 6 THEN
+            WHEN internal_error OR unique_violation OR serialization_failure OR undefined_object OR undefined_table OR undefined_function
+                 OR insufficient_privilege OR SQLSTATE 'RW507' THEN
+                IF v_attempt = 6 AND SQLSTATE = '42501' THEN
+                    RAISE EXCEPTION 'PostgreSQL refuses to make the roles what is declared'
+                        USING ERRCODE = 'RW522', DETAIL = format('It says: %s.', SQLERRM),
+                              HINT = 'Nothing was changed. auth.plan_script shows the statements.';
+                ELSIF v_attempt = 6 THEN
                     RAISE;
                 END IF;
-            WHEN insufficient_privilege OR invalid_grant_operation OR wrong_object_type OR dependent_objects_still_exist OR feature_not_supported THEN
+            WHEN invalid_grant_operation OR wrong_object_type OR dependent_objects_still_exist OR feature_not_supported THEN
                 RAISE EXCEPTION 'PostgreSQL refuses to make the roles what is declared'
                     USING ERRCODE = 'RW522', DETAIL = format('It says: %s.', SQLERRM),
                           HINT = 'Nothing was changed. auth.plan_script shows the statements.';
         END;
     END LOOP;
-    RETURN QUERY SELECT * FROM unnest(v_work.changes);
+    -- What this left without members.
+    IF v_work.changes <> '{}' AND _declaration @> '{"drop_unused": true}' THEN
+        v_last := ARRAY(SELECT c FROM auth.sync_roles('{"drop_unused": true}') AS c ORDER BY c.ordinal);
+    END IF;
+    RETURN QUERY
+    SELECT row_number() OVER ()::integer, c.action, c.role_name, c.object, c.statement, c.reason FROM unnest(v_work.changes || v_last) AS c;
 END;
 $function$;
 
@@ -2943,7 +3056,7 @@ REVOKE ALL ON FUNCTION
     unsecure.register_intermediates(text[]),
     auth.planned_changes(jsonb, text),
     auth.begin_role_sync(jsonb, text),
-    auth.finish_role_sync(jsonb, text, auth.change[], jsonb),
+    auth.finish_role_sync(jsonb, text, auth.change[], jsonb, jsonb),
     auth.sync_roles(jsonb),
     auth.plan_roles(jsonb),
     auth.plan_script(jsonb),
@@ -2954,7 +3067,7 @@ REVOKE ALL ON FUNCTION
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     auth.begin_role_sync(jsonb, text),
-    auth.finish_role_sync(jsonb, text, auth.change[], jsonb),
+    auth.finish_role_sync(jsonb, text, auth.change[], jsonb, jsonb),
     auth.sync_roles(jsonb),
     auth.sync_role(text, jsonb, text[], jsonb)
 TO rolewright_operator;
@@ -3226,7 +3339,7 @@ BEGIN
             FROM role r
             JOIN unsecure.membership m ON m.member = r.role_oid
             JOIN pg_roles h ON h.oid = m.roleid
-            WHERE NOT (m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option
+            WHERE NOT (m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option AND h.oid >= 16384
                        AND current_setting('server_version_num')::integer >= 160000)
               AND NOT starts_with(h.rolname, 'rolewright_via_')
               AND NOT (r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_oid = h.oid AND d.role_kind = 'group' AND d.state <> 'deleted'))

@@ -62,7 +62,8 @@ CREATE OR REPLACE FUNCTION auth.begin_role_sync(
     OUT changes    auth.change[],
     OUT statements text[],
     OUT actors     text[],
-    OUT verifiers  jsonb
+    OUT verifiers  jsonb,
+    OUT moved      jsonb
 )
 LANGUAGE plpgsql
 VOLATILE
@@ -124,6 +125,8 @@ BEGIN
         JOIN pg_roles r ON quote_ident(r.rolname) = n.name OR r.rolname = n.name
         WHERE s.phase IN (44, 46)
         GROUP BY r.rolname));
+    moved := (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', s.moved_kind, 'oid', s.moved_oid, 'object', s.object, 'is_careful', s.is_careful)), '[]')
+              FROM unnest(v_steps) AS s WHERE s.moved_oid IS NOT NULL);
     SELECT coalesce(array_agg(c.statement ORDER BY c.nth), '{}'), coalesce(array_agg(c.actor ORDER BY c.nth), '{}')
     INTO statements, actors
     FROM unsecure.grant_script(v_steps, v_caller, verifiers) WITH ORDINALITY AS c (statement, actor, nth);
@@ -163,7 +166,8 @@ CREATE OR REPLACE FUNCTION auth.finish_role_sync(
     _declaration jsonb,
     _caller      text,
     _changes     auth.change[],
-    _verifiers   jsonb
+    _verifiers   jsonb,
+    _moved       jsonb
 )
 RETURNS void
 LANGUAGE plpgsql
@@ -174,9 +178,26 @@ SET client_min_messages = error
 SET jit = off
 AS $function$
 DECLARE
-    v_left auth.change;
+    v_left  auth.change;
+    v_moved record;
 BEGIN
     PERFORM unsecure.require_administrator('change what roles may do');
+    -- While we waited for a lock somebody may have put something else in the place of what was planned. Now it is ours, and nobody can.
+    FOR v_moved IN SELECT * FROM jsonb_to_recordset(_moved) AS m (kind text, oid oid, object text, is_careful boolean) LOOP
+        IF v_moved.is_careful AND unsecure.runs_as_owner(v_moved.kind, v_moved.oid)
+           OR NOT EXISTS (SELECT
+                          FROM unsecure.grant_kinds() AS k
+                          CROSS JOIN LATERAL unsecure.grant_objects(
+                              ARRAY[CASE WHEN k.kind IN ('table', 'sequence') THEN 'pg_class'::regclass WHEN k.kind IN ('function', 'procedure') THEN 'pg_proc'::regclass
+                                         WHEN k.kind = 'type' THEN 'pg_type'::regclass WHEN k.kind = 'schema' THEN 'pg_namespace'::regclass ELSE 'pg_database'::regclass END::oid],
+                              ARRAY[v_moved.oid], ARRAY[0]) AS o
+                          WHERE k.kind = v_moved.kind AND lower(k.words) || ' ' || o.label = v_moved.object)
+        THEN
+            RAISE EXCEPTION '% is not any more what it was', v_moved.object
+                USING ERRCODE = 'serialization_failure', DETAIL = 'Somebody replaced it, or made it run with the rights of its owner, meanwhile.',
+                      HINT = 'Try again. Nothing was changed.';
+        END IF;
+    END LOOP;
     PERFORM unsecure.require_kept(ARRAY(SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'grant'));
     PERFORM unsecure.register_intermediates(ARRAY(
         SELECT c.role_name FROM unnest(_changes) AS c WHERE c.action = 'create' AND c.object IS NULL AND starts_with(c.role_name, 'rolewright_via_')));
@@ -191,7 +212,7 @@ BEGIN
     WHERE EXISTS (SELECT FROM unnest(_changes) AS c WHERE c.action = 'drop' AND c.role_name = i.role_name);
 
     -- A GRANT or REVOKE without authority may only warn; and somebody's psql may have been there meanwhile.
-    SELECT * INTO v_left FROM auth.planned_changes(_declaration, _caller) AS c ORDER BY c.ordinal LIMIT 1;
+    SELECT * INTO v_left FROM auth.planned_changes(_declaration - 'drop_unused', _caller) AS c ORDER BY c.ordinal LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'PostgreSQL did not do what it was told about %', quote_ident(v_left.role_name)
             USING ERRCODE = 'RW507',
@@ -202,7 +223,7 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION auth.finish_role_sync(jsonb, text, auth.change[], jsonb) IS
+COMMENT ON FUNCTION auth.finish_role_sync(jsonb, text, auth.change[], jsonb, jsonb) IS
     'The second half of auth.sync_roles: looks whether everything is done (RW507: it is not), and writes one audit row per change. RW513.';
 
 CREATE OR REPLACE FUNCTION auth.sync_roles(_declaration jsonb)
@@ -217,6 +238,8 @@ DECLARE
     v_role   text := current_setting('role');
     v_self   text := current_setting('createrole_self_grant', true);
     v_notice text := current_setting('client_min_messages');
+    v_wait   text := current_setting('lock_timeout');
+    v_last   auth.change[] := '{}';
     v_work   record;
     v_actor  text;
 BEGIN
@@ -229,36 +252,64 @@ BEGIN
                 PERFORM set_config('createrole_self_grant', '', true);
             END IF;
             PERFORM set_config('client_min_messages', 'error', true);
+            -- Others wait for our lock: somebody who holds one on a table of his does not keep them from leaving.
+            IF v_wait = '0' THEN
+                PERFORM set_config('lock_timeout', '5s', true);
+            END IF;
             v_actor := NULL;
             FOR v_n IN 1 .. cardinality(v_work.statements) LOOP
                 IF v_work.actors[v_n] IS DISTINCT FROM v_actor THEN
                     v_actor := v_work.actors[v_n];
                     PERFORM set_config('role', coalesce(v_actor, v_role), true);
                 END IF;
-                EXECUTE v_work.statements[v_n];
+                IF v_work.verifiers <> '{}' AND v_work.statements[v_n] LIKE 'ALTER ROLE % PASSWORD %' THEN
+                    -- PostgreSQL puts a statement that fails into the error's CONTEXT.
+                    BEGIN
+                        EXECUTE v_work.statements[v_n];
+                    EXCEPTION
+                        WHEN OTHERS THEN
+                            RAISE EXCEPTION '%', SQLERRM USING ERRCODE = SQLSTATE;
+                    END;
+                ELSE
+                    EXECUTE v_work.statements[v_n];
+                END IF;
             END LOOP;
             IF v_actor IS NOT NULL THEN
                 PERFORM set_config('role', v_role, true);
             END IF;
-            PERFORM set_config('client_min_messages', v_notice, true);
+            PERFORM set_config('client_min_messages', v_notice, true), set_config('lock_timeout', v_wait, true);
             IF v_self <> '' THEN
                 PERFORM set_config('createrole_self_grant', v_self, true);
             END IF;
-            PERFORM auth.finish_role_sync(_declaration, current_user::text, v_work.changes, v_work.verifiers);
+            PERFORM auth.finish_role_sync(_declaration, current_user::text, v_work.changes, v_work.verifiers, v_work.moved);
             EXIT;
         EXCEPTION
+            WHEN lock_not_available THEN
+                RAISE EXCEPTION 'somebody holds a lock on what shall be changed'
+                    USING ERRCODE = 'RW524', DETAIL = format('PostgreSQL says: %s.', SQLERRM),
+                          HINT = 'Nothing was changed. pg_locks and pg_blocking_pids tell who; or set lock_timeout, to wait for longer.';
             -- Somebody else's psql changed the same object, role or membership meanwhile: look again.
-            WHEN internal_error OR unique_violation OR serialization_failure OR undefined_object OR undefined_table OR undefined_function OR SQLSTATE 'RW507' THEN
-                IF v_attempt = 6 THEN
+            WHEN internal_error OR unique_violation OR serialization_failure OR undefined_object OR undefined_table OR undefined_function
+                 OR insufficient_privilege OR SQLSTATE 'RW507' THEN
+                IF v_attempt = 6 AND SQLSTATE = '42501' THEN
+                    RAISE EXCEPTION 'PostgreSQL refuses to make the roles what is declared'
+                        USING ERRCODE = 'RW522', DETAIL = format('It says: %s.', SQLERRM),
+                              HINT = 'Nothing was changed. auth.plan_script shows the statements.';
+                ELSIF v_attempt = 6 THEN
                     RAISE;
                 END IF;
-            WHEN insufficient_privilege OR invalid_grant_operation OR wrong_object_type OR dependent_objects_still_exist OR feature_not_supported THEN
+            WHEN invalid_grant_operation OR wrong_object_type OR dependent_objects_still_exist OR feature_not_supported THEN
                 RAISE EXCEPTION 'PostgreSQL refuses to make the roles what is declared'
                     USING ERRCODE = 'RW522', DETAIL = format('It says: %s.', SQLERRM),
                           HINT = 'Nothing was changed. auth.plan_script shows the statements.';
         END;
     END LOOP;
-    RETURN QUERY SELECT * FROM unnest(v_work.changes);
+    -- What this left without members.
+    IF v_work.changes <> '{}' AND _declaration @> '{"drop_unused": true}' THEN
+        v_last := ARRAY(SELECT c FROM auth.sync_roles('{"drop_unused": true}') AS c ORDER BY c.ordinal);
+    END IF;
+    RETURN QUERY
+    SELECT row_number() OVER ()::integer, c.action, c.role_name, c.object, c.statement, c.reason FROM unnest(v_work.changes || v_last) AS c;
 END;
 $function$;
 
@@ -401,7 +452,7 @@ REVOKE ALL ON FUNCTION
     unsecure.register_intermediates(text[]),
     auth.planned_changes(jsonb, text),
     auth.begin_role_sync(jsonb, text),
-    auth.finish_role_sync(jsonb, text, auth.change[], jsonb),
+    auth.finish_role_sync(jsonb, text, auth.change[], jsonb, jsonb),
     auth.sync_roles(jsonb),
     auth.plan_roles(jsonb),
     auth.plan_script(jsonb),
@@ -412,7 +463,7 @@ REVOKE ALL ON FUNCTION
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     auth.begin_role_sync(jsonb, text),
-    auth.finish_role_sync(jsonb, text, auth.change[], jsonb),
+    auth.finish_role_sync(jsonb, text, auth.change[], jsonb, jsonb),
     auth.sync_roles(jsonb),
     auth.sync_role(text, jsonb, text[], jsonb)
 TO rolewright_operator;

@@ -55,7 +55,8 @@ BEGIN
     ), owner_wanted AS MATERIALIZED (
         SELECT g.object_no, g.role_name, bool_or(g.is_named) AS is_named FROM granted g WHERE g.is_owner GROUP BY g.object_no, g.role_name
     ), owner_change AS MATERIALIZED (
-        SELECT o.object_no, w.role_name AS new_owner, w.role_name, 'declared' AS reason,
+        SELECT o.object_no, w.role_name AS new_owner, w.role_name,
+               'declared' || CASE WHEN unsecure.runs_as_owner(o.kind, o.object_oid) THEN '; it runs with the rights of its owner' ELSE '' END AS reason, NOT w.is_named AS is_careful,
                CASE WHEN EXISTS (SELECT FROM owner_wanted x WHERE x.object_no = w.object_no AND x.role_name <> w.role_name)
                     THEN 'several roles are declared to own it'
                     WHEN o.table_oid IS NOT NULL THEN 'it belongs to a table, and follows the owner of that'
@@ -66,7 +67,8 @@ BEGIN
         JOIN object o ON o.object_no = w.object_no
         WHERE o.old_owner <> w.role_name
         UNION ALL
-        SELECT o.object_no, r.new_owner, r.role_name, 'ownership is not declared',
+        SELECT o.object_no, r.new_owner, r.role_name,
+               'ownership is not declared' || CASE WHEN unsecure.runs_as_owner(o.kind, o.object_oid) THEN '; it runs with the rights of its owner' ELSE '' END, r.is_default_owner AND unsecure.is_elevated(_caller),
                CASE WHEN r.is_default_owner AND unsecure.is_elevated(_caller) AND unsecure.runs_as_owner(o.kind, o.object_oid)
                     THEN format('it runs with the rights of its owner, and %I has many: say whose it shall be by the option new_owner', r.new_owner) END
         FROM object o
@@ -168,10 +170,22 @@ BEGIN
         FROM entry e
         WHERE e.grantee = 'public'
           AND EXISTS (SELECT FROM granted g WHERE g.role_name = 'none' AND g.object_no = e.object_no AND e.privilege = ANY (g.privileges))
+    ), cleared AS (
+        -- REVOKE on a table takes the privilege from its columns too.
+        SELECT e.object_no, e.privilege, e.is_grantable, e.grantee
+        FROM entry e
+        JOIN future f ON f.object_no = e.object_no AND f.is_column
+        JOIN future t ON t.kind = 'table' AND t.object_oid = f.object_oid AND t.subid = 0
+        JOIN surplus s ON s.object_no = t.object_no AND s.grantee = e.grantee AND s.privilege = e.privilege
+        WHERE e.is_grantable
     ), lost AS MATERIALIZED (
         -- What those had given on who may not give any more: it goes with the right to do so.
         SELECT d.object_no, d.privilege, d.is_grantable, d.grantee, d.grantor
-        FROM surplus s
+        FROM (
+            SELECT s.object_no, s.privilege, s.is_grantable, s.grantee FROM surplus s
+            UNION
+            SELECT * FROM cleared
+        ) AS s
         JOIN entry d ON d.object_no = s.object_no AND d.privilege = s.privilege AND d.grantor = s.grantee
         JOIN future f ON f.object_no = s.object_no
         WHERE s.is_grantable AND s.grantee <> f.owner_name
@@ -213,6 +227,11 @@ BEGIN
                          CASE WHEN s.grantor <> f.owner_name AND NOT f.is_default THEN quote_ident(s.grantor) || ' gave it' END),
                s.privilege,
                EXISTS (SELECT FROM lost l WHERE l.object_no = s.object_no AND l.privilege = s.privilege AND l.grantor = s.grantee)
+               OR f.kind = 'table' AND f.subid = 0
+                  AND EXISTS (SELECT
+                              FROM lost l
+                              JOIN future c ON c.object_no = l.object_no AND c.is_column
+                              WHERE c.object_oid = f.object_oid AND l.privilege = s.privilege AND l.grantor = s.grantee)
         FROM surplus s
         JOIN future f ON f.object_no = s.object_no
     ), privilege_row AS MATERIALIZED (
@@ -263,6 +282,16 @@ BEGIN
                        THEN 'the language is not trusted: PostgreSQL lets superusers alone use it'
                    WHEN p.giver IS NOT NULL AND (a.way IS NULL OR NOT EXISTS (SELECT FROM pg_roles g WHERE g.rolname = p.giver))
                        THEN format('%s gave it, and %I cannot act as that role', quote_ident(p.giver), v_caller.rolname)
+                   WHEN p.giver IS NOT NULL AND EXISTS (
+                            SELECT
+                            FROM unnest(p.privilege_names) AS n (privilege)
+                            WHERE NOT EXISTS (SELECT
+                                              FROM entry e
+                                              JOIN future o ON o.object_no = e.object_no
+                                              WHERE (e.object_no = f.object_no OR f.is_column AND o.kind = 'table' AND o.object_oid = f.object_oid AND o.subid = 0)
+                                                AND e.grantee = p.giver AND e.privilege = n.privilege AND e.is_grantable))
+                       THEN format('%s gave it and has no right any more to do so, nor to revoke it: GRANT it to that role WITH GRANT OPTION, and REVOKE that with CASCADE',
+                                   quote_ident(p.giver))
                    -- PostgreSQL would take who acts for the owner.
                    WHEN p.giver IS NOT NULL AND EXISTS (SELECT FROM pg_roles g JOIN pg_roles o ON o.rolname = f.owner_name
                                                         WHERE g.rolname = p.giver AND pg_has_role(g.oid, o.oid, 'USAGE'))
@@ -277,12 +306,14 @@ BEGIN
                                               WHERE e.object_no = f.object_no AND e.privilege = n.privilege AND e.is_grantable
                                                 AND pg_has_role(_caller, g.oid, 'USAGE'))))
                        THEN format('%s owns it, and %I cannot act as that role', quote_ident(f.owner_name), v_caller.rolname)
-               END AS problem
+               END AS problem,
+               NULL::text, NULL::oid, NULL::boolean
         FROM privilege_row p
         JOIN future f ON f.object_no = p.object_no
         LEFT JOIN acting a ON a.name = coalesce(p.giver, f.owner_name)
     ), owner_step AS (
-        SELECT 30, 'alter', c.role_name, lower(f.words) || ' ' || f.label,
+        -- What is in a schema before the schema.
+        SELECT CASE f.kind WHEN 'schema' THEN 32 ELSE 30 END, 'alter', c.role_name, lower(f.words) || ' ' || f.label,
                format('ALTER %s %s OWNER TO %I', CASE WHEN f.kind = 'table' THEN (SELECT CASE l.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END
                                                                                  FROM pg_class l WHERE l.oid = f.object_oid)
                                                       ELSE f.owner_word END, f.label, c.new_owner),
@@ -302,7 +333,8 @@ BEGIN
                        THEN format('%I cannot act as %s, who shall own it', v_caller.rolname, quote_ident(c.new_owner))
                    WHEN f.kind = 'database' AND NOT v_caller.rolcreatedb THEN format('%I needs CREATEDB for that', v_caller.rolname)
                    WHEN f.kind = 'schema' AND NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname)
-               END
+               END,
+               f.kind, f.object_oid, c.is_careful
         FROM owner_change c
         JOIN future f ON f.object_no = c.object_no
         LEFT JOIN acting o ON o.name = f.old_owner
@@ -332,21 +364,25 @@ BEGIN
             LEFT JOIN pg_roles r ON r.rolname = n.role_name
             WHERE r.oid IS NULL OR NOT has_schema_privilege(r.oid, s.oid, n.privilege)
         ) AS m
-        -- Owners without USAGE of their own give it to themselves.
-        WHERE m.then_owner <> m.role_name OR m.now_owner = m.role_name
     ), right_step AS (
         SELECT 29, CASE WHEN m.way IS NULL THEN 'conflict' END, m.role_name, format('schema %I', m.nspname),
                format('GRANT %s ON SCHEMA %I TO %I', m.privilege, m.nspname, m.role_name), NULL, NULL, NULL, NULL,
                'for the work', CASE WHEN m.way IN ('set', 'borrow') THEN m.actor END, CASE WHEN m.way = 'borrow' THEN ARRAY[m.actor::text] END,
-               CASE WHEN m.way IS NULL THEN format('%I needs %s on it for the work; its owner could give that, as whom %I cannot act', m.role_name, m.privilege, v_caller.rolname) END
+               CASE WHEN m.way IS NULL THEN format('%I needs %s on it for the work; its owner could give that, as whom %I cannot act', m.role_name, m.privilege, v_caller.rolname) END,
+               NULL::text, NULL::oid, NULL::boolean
         FROM right_missing m
         UNION ALL
         SELECT CASE m.privilege WHEN 'CREATE' THEN 31 ELSE 85 END, NULL, m.role_name, NULL,
                format('REVOKE %s ON SCHEMA %I FROM %I', m.privilege, m.nspname, m.role_name), NULL, NULL, NULL, NULL,
-               NULL, CASE WHEN a.way IN ('set', 'borrow') THEN a.actor WHEN a.name IS NULL AND m.way IN ('set', 'borrow') THEN m.actor END, NULL, NULL
+               NULL,
+               CASE WHEN m.privilege = 'USAGE' AND a.way IN ('set', 'borrow') THEN a.actor
+                    WHEN (m.privilege = 'CREATE' OR a.name IS NULL) AND m.way IN ('set', 'borrow') THEN m.actor END,
+               NULL, NULL, NULL, NULL, NULL
         FROM right_missing m
         LEFT JOIN acting a ON a.name = m.then_owner
         WHERE m.way IS NOT NULL
+          -- Who becomes the owner of the schema has it anyway.
+          AND NOT (m.privilege = 'USAGE' AND m.then_owner = m.role_name AND m.now_owner <> m.role_name)
           -- What is declared stays.
           AND NOT EXISTS (SELECT FROM wanted w JOIN future f ON f.object_no = w.object_no
                           WHERE f.kind = 'schema' AND f.object_oid = m.schema_oid AND w.role_name = m.role_name AND w.privilege = m.privilege AND m.privilege = 'USAGE')
@@ -359,7 +395,8 @@ BEGIN
         UNION ALL
         SELECT 25, 'create', g.role_name, 'schema ' || g.label, 'CREATE SCHEMA ' || g.label, NULL, NULL, NULL, NULL, 'declared', NULL, NULL,
                CASE WHEN starts_with(g.label, 'pg_') OR starts_with(g.label, '"pg_') THEN 'the name is reserved by PostgreSQL'
-                    WHEN NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname) END
+                    WHEN NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname) END,
+               NULL, NULL, NULL
         FROM (
             SELECT o.label, min(g.role_name) AS role_name
             FROM granted g
@@ -369,7 +406,7 @@ BEGIN
         ) AS g
         UNION ALL
         SELECT DISTINCT 0, 'conflict', 'public', lower(f.words) || ' ' || f.label, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL::text[],
-               format('%s is both granted and revoked', w.privilege)
+               format('%s is both granted and revoked', w.privilege), NULL::text, NULL::oid, NULL::boolean
         FROM wished w
         JOIN granted g ON g.role_name = 'none' AND g.object_no = w.object_no AND w.privilege = ANY (g.privileges)
         JOIN future f ON f.object_no = w.object_no

@@ -110,7 +110,7 @@ BEGIN
             FROM role r
             JOIN unsecure.membership m ON m.member = r.role_oid
             JOIN pg_roles h ON h.oid = m.roleid
-            WHERE NOT (m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option
+            WHERE NOT (m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option AND h.oid >= 16384
                        AND current_setting('server_version_num')::integer >= 160000)
               AND NOT starts_with(h.rolname, 'rolewright_via_')
               AND NOT (r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_oid = h.oid AND d.role_kind = 'group' AND d.state <> 'deleted'))

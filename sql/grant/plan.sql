@@ -13,13 +13,17 @@ CREATE TYPE unsecure.grant_step AS (
     reason      text,
     actor       text,
     borrowed    text[],
-    problem     text
+    problem     text,
+    moved_kind  text,
+    moved_oid   oid,
+    is_careful  boolean
 );
 
 COMMENT ON TYPE unsecure.grant_step IS
     'One step of a plan. Its statement is head, target, preposition, grantee (public: PUBLIC) and tail; steps that differ in target and grantee '
     'alone are one statement. action NULL: for the work alone, and undone by another step. actor: the role to SET ROLE to; borrowed: the '
-    'roles that the caller has to be a member of meanwhile. problem: why it cannot be done.';
+    'roles that the caller has to be a member of meanwhile. problem: why it cannot be done. moved_kind, moved_oid: what gets another owner; '
+    'is_careful: and must not run anything with that one''s rights.';
 
 CREATE OR REPLACE FUNCTION unsecure.step_statement(_step unsecure.grant_step)
 RETURNS text
@@ -66,8 +70,10 @@ BEGIN
         WHERE t.hint = 'missing' AND n.role_name <> 'none'
           AND NOT (e.kind LIKE 'default %' AND EXISTS (SELECT FROM unnest(_roles) AS c WHERE c.role_name = e.name)
                    AND (e.schema_name IS NULL OR EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = e.schema_name)))
-          AND (r.missing = 'error' OR r.missing = 'create' AND t.label IS NULL
-               AND NOT (e.is_all AND EXISTS (SELECT FROM unnest(_targets) AS s WHERE s.kind = 'schema' AND s.label = quote_ident(e.schema_name))))
+          AND (r.missing = 'error'
+               OR r.missing = 'create' AND e.kind <> 'schema'
+                  AND NOT ((e.is_all OR e.kind LIKE 'default %' AND t.problem LIKE 'schema %')
+                           AND EXISTS (SELECT FROM unnest(_targets) AS s WHERE s.kind = 'schema' AND s.label = quote_ident(e.schema_name))))
         UNION ALL
         SELECT 'role ' || quote_ident(m.role), m.role_name
         FROM jsonb_to_recordset(_members) AS m (role_name text, role text)
@@ -208,12 +214,15 @@ BEGIN
     PERFORM unsecure.require_role_declaration(_declaration);
     v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
     v_members  := unsecure.declared_members(_declaration);
+    -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps give to each other.
+    IF cardinality(v_elements) > 50 THEN
+        PERFORM set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true);
+    END IF;
     v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
     v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
     PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
     v_roles    := v_roles || ARRAY(SELECT i FROM unsecure.planned_intermediates(v_roles, v_targets, _caller) AS i);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
-    -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps of the query give to each other.
     IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
         PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     ELSE

@@ -52,8 +52,8 @@ BEGIN
         SELECT g.role_name, g.element FROM unsecure.declared_grants(_declaration) AS g WHERE g.element ->> 'type' = 'login'
     ), outside AS MATERIALIZED (
         SELECT l.role_name, l.can_login IS NOT NULL AS is_person, coalesce(NOT l.can_login, false) AS is_out FROM unsecure.desired_logins(v_managed, '{}') AS l
-    ), tombstone AS (
-        SELECT DISTINCT ON (d.role_name) d.role_name, d.state, d.last_user_id, d.user_id, d.state_changed_at
+    ), registered AS (
+        SELECT DISTINCT ON (d.role_name) d.role_name, d.role_oid, d.state, d.last_user_id, d.user_id, d.state_changed_at
         FROM auth.database_role d
         ORDER BY d.role_name, d.state = 'deleted', d.state_changed_at DESC
     ), preserved AS MATERIALIZED (
@@ -66,7 +66,13 @@ BEGIN
            coalesce(d.options ->> 'missing', 'error'),
            coalesce(d.options ->> 'new_owner', (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller)),
            NOT d.options ? 'new_owner',
-           CASE WHEN a.oid IS NULL AND t.state = 'deleted' AND NOT coalesce((d.options ->> 'reuse_name')::boolean, false)
+           CASE WHEN t.state <> 'deleted' AND t.role_oid IS NULL
+                THEN 'it is managed, and yet to be made: auth.apply_database_roles does that'
+                -- Being deleted, dropped by somebody, or another role by now.
+                WHEN t.state <> 'deleted' AND t.role_oid IS DISTINCT FROM a.oid
+                THEN coalesce(unsecure.role_mismatch(d.role_name, t.role_oid, (SELECT x.rolname::text FROM pg_roles x WHERE x.oid = t.role_oid), a.oid),
+                              'it is managed, and is being deleted or was dropped: auth.sync_identity makes it anew, auth.release_role forgets it')
+                WHEN a.oid IS NULL AND t.state = 'deleted' AND NOT coalesce((d.options ->> 'reuse_name')::boolean, false)
                 THEN format('the name was %s''s until %s; option reuse_name hands it on', coalesce('user ' || coalesce(t.user_id, t.last_user_id), 'somebody'), t.state_changed_at)
                 WHEN o.is_person AND l.element IS NOT NULL
                 THEN 'its login follows a person: auth.sync_identity sets what can be set' END,
@@ -76,7 +82,7 @@ BEGIN
     LEFT JOIN pg_roles a ON a.rolname = d.role_name
     LEFT JOIN login l ON l.role_name = d.role_name
     LEFT JOIN outside o ON o.role_name = d.role_name
-    LEFT JOIN tombstone t ON t.role_name = d.role_name
+    LEFT JOIN registered t ON t.role_name = d.role_name
     UNION ALL
     SELECT 'public', NULL, true, false, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
            coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
@@ -100,7 +106,7 @@ RETURNS SETOF unsecure.planned_role
 LANGUAGE sql
 STABLE
 AS $function$
-    SELECT a.rolname::text, a.oid, false, k.role_oid IS NOT NULL, false, false, false, true, a.rolcanlogin, true, -1, NULL::timestamptz, NULL::jsonb, '{}'::oid[], 'error',
+    SELECT a.rolname::text, a.oid, false, k.role_oid IS NOT NULL, false, false, false, k.role_oid IS NOT NULL, a.rolcanlogin, true, -1, NULL::timestamptz, NULL::jsonb, '{}'::oid[], 'error',
            (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
     FROM pg_roles a
     LEFT JOIN unsecure.known_intermediate k ON k.role_oid = a.oid

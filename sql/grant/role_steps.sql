@@ -105,7 +105,8 @@ AS $function$
            CASE WHEN d.oid <> _caller THEN ARRAY[(SELECT r.rolname::text FROM pg_roles r WHERE r.oid = d.oid)] END,
            CASE WHEN s.problem IS NOT NULL THEN s.problem
                 WHEN NOT c.may_create THEN format('%I needs CREATEROLE for that', c.rolname)
-                WHEN s.role_oid IS NOT NULL AND d.oid IS NULL THEN format('%I does not administer the role: it needs it WITH ADMIN OPTION', c.rolname) END
+                WHEN s.role_oid IS NOT NULL AND d.oid IS NULL THEN format('%I does not administer the role: it needs it WITH ADMIN OPTION', c.rolname) END,
+           NULL::text, NULL::oid, NULL::boolean
     FROM step s
     CROSS JOIN caller c
     LEFT JOIN LATERAL (SELECT unsecure.administrator_to_be(_caller, s.role_oid) AS oid WHERE s.role_oid IS NOT NULL) AS d ON true;
@@ -128,8 +129,12 @@ AS $function$
 DECLARE
     v_is_16  boolean := current_setting('server_version_num')::integer >= 160000;
     v_caller pg_roles;
+    v_giver  pg_roles; -- of memberships in intermediate roles, when it is not the caller: what a superuser gives, nobody else can take away
 BEGIN
     SELECT * INTO v_caller FROM pg_roles r WHERE r.oid = _caller;
+    IF v_is_16 AND v_caller.rolsuper THEN
+        SELECT * INTO v_giver FROM pg_roles r WHERE r.oid = unsecure.rolewright_owner() AND NOT r.rolsuper;
+    END IF;
     RETURN QUERY
     WITH RECURSIVE role AS MATERIALIZED (
         SELECT * FROM unnest(_roles) AS r WHERE NOT r.is_public
@@ -153,14 +158,14 @@ BEGIN
         WHERE NOT r.is_out
     ), held AS MATERIALIZED (
         SELECT r.role_name, h.rolname::text AS group_name, m.roleid, m.member, m.grantor, g.rolname::text AS grantor_name,
-               m.admin_option, m.inherit_option, m.set_option, m.grantor = CASE WHEN v_caller.rolsuper THEN 10 ELSE _caller END AS is_ours
+               m.admin_option, m.inherit_option, m.set_option, m.grantor = CASE WHEN i.role_oid IS NOT NULL AND v_giver.oid IS NOT NULL THEN v_giver.oid WHEN v_caller.rolsuper THEN 10 ELSE _caller END AS is_ours
         FROM role r
         JOIN unsecure.membership m ON m.member = r.role_oid
         JOIN pg_roles h ON h.oid = m.roleid
         LEFT JOIN pg_roles g ON g.oid = m.grantor
         LEFT JOIN unsecure.known_intermediate i ON i.role_oid = h.oid
         -- What PostgreSQL 16 and later give to who makes a role.
-        WHERE NOT (v_is_16 AND m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option)
+        WHERE NOT (v_is_16 AND m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option AND h.oid >= 16384)
           AND (r.is_all_scope OR i.role_name IS NOT NULL)
           -- Groups say who of the people is in these.
           AND NOT (r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_oid = h.oid AND d.role_kind = 'group' AND d.state <> 'deleted'))
@@ -237,7 +242,8 @@ BEGIN
                     ELSE format('GRANT %I', m.group_name) END AS head,
                CASE WHEN NOT v_is_16 AND m.is_held AND NOT m.admin_option THEN ' FROM ' ELSE ' TO ' END AS preposition,
                substr(unsecure.grant_statement(m.group_name, m.role_name, m.inherits, m.inherit_option, m.set_option, m.admin_option, m.is_held),
-                      length(format('GRANT %I TO %I', m.group_name, m.role_name)) + 1) AS tail,
+                      length(format('GRANT %I TO %I', m.group_name, m.role_name)) + 1)
+               || CASE WHEN m.is_via AND v_giver.oid IS NOT NULL THEN ' GRANTED BY ' || quote_ident(v_giver.rolname) ELSE '' END AS tail,
                m.reason, NULL::text AS actor,
                coalesce(m.problem, CASE WHEN EXISTS (SELECT FROM reached r WHERE r.start = m.group_name AND r.name = m.role_name)
                                         THEN format('%s is, or would be, a member of %s', quote_ident(m.group_name), quote_ident(m.role_name)) END) AS problem,
@@ -271,7 +277,8 @@ BEGIN
                 WHEN s.grantor = 10 AND NOT v_caller.rolsuper THEN 'a superuser gave it'
                 WHEN s.grantor IS NOT NULL AND y.way IS NULL THEN format('%s gave it, and %I cannot act as that role', quote_ident(g.rolname), v_caller.rolname)
                 WHEN s.grantor IS NULL AND d.rolname IS NOT NULL AND d.oid IS NULL
-                    THEN format('%I does not administer %s: it needs it WITH ADMIN OPTION', v_caller.rolname, quote_ident(s.group_name)) END
+                    THEN format('%I does not administer %s: it needs it WITH ADMIN OPTION', v_caller.rolname, quote_ident(s.group_name)) END,
+           NULL::text, NULL::oid, NULL::boolean
     FROM step s
     LEFT JOIN administrator d ON d.rolname = s.group_name
     LEFT JOIN pg_roles g ON g.oid = s.grantor
@@ -281,7 +288,8 @@ BEGIN
     SELECT 20, CASE WHEN a.oid IS NULL THEN 'create' ELSE 'conflict' END, n.name, NULL,
            CASE WHEN a.oid IS NULL THEN format('CREATE ROLE %I NOLOGIN', n.name) END, NULL, NULL, NULL, NULL, 'for many on one object', NULL, NULL,
            CASE WHEN a.oid IS NOT NULL THEN 'a role of this name exists that Rolewright did not make: drop it first'
-                WHEN NOT v_caller.rolsuper AND NOT v_caller.rolcreaterole THEN format('%I needs CREATEROLE for that', v_caller.rolname) END
+                WHEN NOT v_caller.rolsuper AND NOT v_caller.rolcreaterole THEN format('%I needs CREATEROLE for that', v_caller.rolname) END,
+           NULL, NULL, NULL
     FROM (SELECT DISTINCT u.name FROM unnest(_intermediates) AS u (name)) AS n
     LEFT JOIN pg_roles a ON a.rolname = n.name
     LEFT JOIN unsecure.known_intermediate i ON i.role_oid = a.oid
@@ -289,7 +297,7 @@ BEGIN
     UNION ALL
     -- So that Rolewright's owner can give memberships in it too, whoever made it.
     SELECT 21, NULL, n.name, NULL, format('GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', n.name, w.rolname),
-           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM (SELECT DISTINCT u.name FROM unnest(_intermediates) AS u (name)) AS n
     JOIN pg_roles w ON w.oid = unsecure.rolewright_owner() AND w.oid <> _caller AND NOT w.rolsuper
     WHERE v_is_16 AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.rolname = n.name);

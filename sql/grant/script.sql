@@ -10,8 +10,8 @@ AS $function$
            coalesce(s.problem, s.reason)
     FROM (
         SELECT n.*, ROW(n.phase, n.action, n.role_name, n.object, n.head, n.target, n.preposition, n.grantee, n.tail, n.reason, n.actor, n.borrowed,
-                        n.problem)::unsecure.grant_step AS step
-        FROM unnest(_steps) WITH ORDINALITY AS n (phase, action, role_name, object, head, target, preposition, grantee, tail, reason, actor, borrowed, problem, nth)
+                        n.problem, NULL, NULL, NULL)::unsecure.grant_step AS step
+        FROM unnest(_steps) WITH ORDINALITY AS n (phase, action, role_name, object, head, target, preposition, grantee, tail, reason, actor, borrowed, problem, moved_kind, moved_oid, is_careful, nth)
         WHERE n.action IS NOT NULL
     ) AS s
     ORDER BY 1;
@@ -79,7 +79,7 @@ LANGUAGE sql
 STABLE
 AS $function$
     WITH step AS MATERIALIZED (
-        SELECT * FROM unnest(_steps) WITH ORDINALITY AS n (phase, action, role_name, object, head, target, preposition, grantee, tail, reason, actor, borrowed, problem, nth)
+        SELECT * FROM unnest(_steps) WITH ORDINALITY AS n (phase, action, role_name, object, head, target, preposition, grantee, tail, reason, actor, borrowed, problem, moved_kind, moved_oid, is_careful, nth)
     ), listed AS (
         -- All the objects of one role, and then all the roles with the same objects.
         SELECT s.phase, s.head, s.preposition, s.tail, s.actor, s.grantee, string_agg(s.target, ', ' ORDER BY s.nth) AS targets, min(s.nth) AS nth
@@ -143,13 +143,15 @@ AS $function$
         CASE WHEN _change.statement LIKE 'ALTER % OWNER TO %' THEN 'touches ownership' END,
         CASE WHEN _change.statement ~ '^ALTER (TABLE|VIEW|MATERIALIZED VIEW|FOREIGN TABLE|SEQUENCE) ' THEN 'takes a lock' END,
         CASE WHEN _change.statement LIKE '% CASCADE' THEN 'takes away what was given on' END,
+        CASE WHEN _change.reason LIKE '% had given it' THEN 'was given on by who may not any more' END,
+        CASE WHEN _change.reason LIKE '%; it runs with the rights of its owner' THEN 'runs with the rights of its owner' END,
         CASE WHEN _change.statement LIKE '% TO PUBLIC%' THEN 'gives to everybody' END,
         CASE WHEN _change.object = 'password' AND _change.action = 'alter' THEN 'sets a password' END], NULL);
 $function$;
 
 COMMENT ON FUNCTION auth.change_hazards(auth.change) IS
     'What to look at twice in a change: loses access, touches ownership, takes a lock (ACCESS EXCLUSIVE, until the transaction ends), takes away '
-    'what was given on, gives to everybody, sets a password; {}: nothing.';
+    'what was given on, was given on by who may not any more, runs with the rights of its owner, gives to everybody, sets a password; {}: nothing.';
 
 REVOKE ALL ON FUNCTION
     unsecure.shown_steps(unsecure.grant_step[]),
