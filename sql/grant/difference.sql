@@ -334,7 +334,8 @@ BEGIN
                    WHEN f.kind = 'database' AND NOT v_caller.rolcreatedb THEN format('%I needs CREATEDB for that', v_caller.rolname)
                    WHEN f.kind = 'schema' AND NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname)
                END,
-               f.kind, f.object_oid, c.is_careful
+               -- What this plan itself makes, nobody can exchange.
+               f.kind, CASE WHEN f.object_oid <> unsecure.virtual_oid((parse_ident(f.label, false))[1]) THEN f.object_oid END, c.is_careful
         FROM owner_change c
         JOIN future f ON f.object_no = c.object_no
         LEFT JOIN acting o ON o.name = f.old_owner

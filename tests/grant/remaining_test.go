@@ -33,6 +33,8 @@ func TestRemainingAccessIsWhatNoDeclarationGives(t *testing.T) {
 			{"type": "table", "schema": "mine", "pattern": "decl.*", "owner": true}, {"type": "table", "schema": "app", "name": "totals", "privileges": ["insert"]}]');
 		INSERT INTO auth.intermediate_role (role_name, role_oid, object_kind, object_oid, privileges)
 		VALUES ('holder', 'holder'::regrole, 'table', 'app.orders'::regclass, '{DELETE}')`)
+	via := harness.One[string](t, e, `SELECT unsecure.intermediate_name('table', 'app.orders'::regclass, 0, '{DELETE}')`)
+	e.dba(t, `ALTER ROLE holder RENAME TO `+via+`; UPDATE auth.intermediate_role SET role_name = '`+via+`'`)
 	// As a superuser, which it can become, it could use any schema.
 	e.dba(t, `ALTER ROLE root NOSUPERUSER BYPASSRLS`)
 	same(t, e.remaining(t, "Odd.Ann"), `
