@@ -2747,6 +2747,20 @@ REVOKE ALL ON FUNCTION
     unsecure.require_verifier(text),
     unsecure.password_verifier(text)
 FROM PUBLIC;
+
+-- What was set last, since PostgreSQL lets no one but superusers compare: a digest of the verifier, and what it takes to make the verifier of a
+-- password again.
+CREATE TABLE unsecure.declared_password (
+    role_oid   oid     NOT NULL,
+    salt       bytea   NOT NULL,
+    iterations integer NOT NULL,
+    digest     bytea   NOT NULL,
+    CONSTRAINT declared_password_pkey PRIMARY KEY (role_oid)
+);
+
+COMMENT ON TABLE unsecure.declared_password IS 'Digests of the verifiers that declarations have set. A password changed by hand does not show here.';
+
+REVOKE ALL ON unsecure.declared_password FROM PUBLIC;
 -- +goose StatementEnd
 
 -- from sql/role/attributes.sql
@@ -3180,6 +3194,10 @@ BEGIN
         INSERT INTO auth.database_role (role_name) VALUES (_role_name);
     END IF;
     PERFORM unsecure.execute_changes(v_plan, _verifier);
+    -- A declaration's password is not the one that was set last any more.
+    IF _verifier IS NOT NULL OR EXISTS (SELECT FROM unnest(v_plan) AS c WHERE c.object = 'password') THEN
+        DELETE FROM unsecure.declared_password p USING pg_roles r WHERE r.rolname = _role_name AND r.oid = p.role_oid;
+    END IF;
     UPDATE auth.database_role r
     SET role_oid = a.oid, updated_at = now()
     FROM pg_roles a
@@ -5678,6 +5696,7 @@ DROP FUNCTION unsecure.may_set_parameter;
 DROP FUNCTION unsecure.setting_problem;
 DROP FUNCTION unsecure.attribute_settings;
 DROP FUNCTION unsecure.attribute_instant;
+DROP TABLE unsecure.declared_password;
 DROP FUNCTION unsecure.password_verifier;
 DROP FUNCTION unsecure.require_verifier;
 DROP FUNCTION auth.scram_verifier;

@@ -64,6 +64,30 @@ CREATE TRIGGER role_declaration_audit_truncate
     AFTER TRUNCATE ON auth.role_declaration
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('role_declaration');
 
+-- Whoever gets the name of a deleted role gets nothing that was declared for that one.
+CREATE OR REPLACE FUNCTION unsecure.forget_declaration()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    DELETE FROM auth.role_declaration d WHERE d.role_name = OLD.role_name;
+    DELETE FROM unsecure.declared_password p WHERE p.role_oid = OLD.role_oid;
+    RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.forget_declaration() IS 'Row trigger: with a role goes what was declared for it.';
+
+REVOKE ALL ON FUNCTION unsecure.forget_declaration() FROM PUBLIC;
+
+CREATE TRIGGER database_role_declaration
+    AFTER UPDATE OF state ON auth.database_role
+    FOR EACH ROW WHEN (NEW.state = 'deleted' AND OLD.state <> 'deleted')
+    EXECUTE FUNCTION unsecure.forget_declaration();
+
 REVOKE ALL ON auth.role_declaration, auth.intermediate_role FROM PUBLIC;
 GRANT SELECT ON auth.role_declaration, auth.intermediate_role TO rolewright_operator, rolewright_auditor;
 -- +goose StatementEnd
@@ -116,11 +140,11 @@ STABLE
 AS $function$
 BEGIN
     IF _kind = 'column' THEN
-        RETURN '{SELECT,INSERT,UPDATE,REFERENCES}';
+        RETURN ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES'];
     ELSIF _kind = 'parameter' AND current_setting('server_version_num')::integer < 150000
           OR _kind = 'default LARGE OBJECTS' AND current_setting('server_version_num')::integer < 180000
     THEN
-        RETURN '{}';
+        RETURN ARRAY[]::text[];
     END IF;
     RETURN ARRAY(SELECT x.privilege_type
                  FROM unsecure.grant_kinds() AS k
@@ -752,6 +776,23 @@ FROM PUBLIC;
 -- +goose StatementBegin
 -- From what a declaration names to what the catalog has.
 
+-- An argument's type in PostgreSQL's own spelling: int is integer. Types that we may not look up stay as they are.
+CREATE OR REPLACE FUNCTION unsecure.type_spelling(_type text)
+RETURNS text
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN coalesce(format_type(to_regtype(_type), NULL), _type);
+EXCEPTION
+    WHEN syntax_error_or_access_rule_violation OR data_exception OR invalid_schema_name OR feature_not_supported OR program_limit_exceeded THEN
+        RETURN _type;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.type_spelling(text) IS 'The name of a type as format_type has it; what is no type, as it is.';
+
 -- A routine's name alone, or with its argument types: f(integer, text), or "odd name"(integer).
 CREATE OR REPLACE FUNCTION unsecure.find_routines(
     _schema_oid oid,
@@ -768,28 +809,18 @@ DECLARE
                            WHERE p.pronamespace = _schema_oid AND p.proname = _name AND (p.prokind = 'p') = _is_proc);
     v_part  text[];
     v_name  text;
+    v_types text;
 BEGIN
     IF v_named <> '{}' OR _name NOT LIKE '%)' THEN
         RETURN v_named;
     END IF;
     v_part := coalesce(regexp_match(_name, '^("(?:[^"]|"")+")\s*\((.*)\)$', 's'), regexp_match(_name, '^([^(]+?)\s*\((.*)\)$', 's'));
     v_name := CASE WHEN v_part[1] LIKE '"%' THEN replace(substr(v_part[1], 2, length(v_part[1]) - 2), '""', '"') ELSE v_part[1] END;
-    -- Argument types in PostgreSQL's own spelling need no parser.
-    v_named := ARRAY(SELECT p.oid FROM pg_proc p
-                     WHERE p.pronamespace = _schema_oid AND p.proname = v_name AND (p.prokind = 'p') = _is_proc
-                       AND oidvectortypes(p.proargtypes) = v_part[2]);
-    IF v_named = '{}' AND v_name IS NOT NULL THEN
-        v_named := ARRAY(
-            SELECT p.oid
-            FROM pg_proc p
-            WHERE p.oid = to_regprocedure(format('%I.%I(%s)', (SELECT n.nspname FROM pg_namespace n WHERE n.oid = _schema_oid), v_name, v_part[2]))
-              AND (p.prokind = 'p') = _is_proc);
-    END IF;
-    RETURN v_named;
-EXCEPTION
-    WHEN syntax_error OR undefined_object OR undefined_parameter OR invalid_schema_name OR invalid_text_representation OR feature_not_supported
-         OR undefined_table OR invalid_parameter_value OR undefined_function OR name_too_long OR too_many_arguments THEN
-        RETURN '{}';
+    v_types := (SELECT string_agg(unsecure.type_spelling(btrim(m.part[1])), ', ' ORDER BY m.nth)
+                FROM regexp_matches(v_part[2], '((?:"[^"]*"|\([^)]*\)|[^,"(])+)', 'g') WITH ORDINALITY AS m (part, nth));
+    RETURN ARRAY(SELECT p.oid FROM pg_proc p
+                 WHERE p.pronamespace = _schema_oid AND p.proname = v_name AND (p.prokind = 'p') = _is_proc
+                   AND oidvectortypes(p.proargtypes) IN (v_part[2], coalesce(v_types, '')));
 END;
 $function$;
 
@@ -960,6 +991,7 @@ $function$;
 COMMENT ON FUNCTION unsecure.grant_targets(unsecure.grant_element[]) IS 'What grants name, and what of it is not there.';
 
 REVOKE ALL ON FUNCTION
+    unsecure.type_spelling(text),
     unsecure.find_routines(oid, text, boolean),
     unsecure.belongs_to_table(oid),
     unsecure.is_type_of_its_own(pg_catalog.pg_type),
@@ -1106,6 +1138,7 @@ CREATE TYPE unsecure.planned_role AS (
     is_public        boolean,
     is_intermediate  boolean,
     is_managed       boolean,
+    is_person        boolean,
     is_out           boolean,
     is_all_scope     boolean,
     can_login        boolean,
@@ -1122,8 +1155,8 @@ CREATE TYPE unsecure.planned_role AS (
 );
 
 COMMENT ON TYPE unsecure.planned_role IS
-    'A role of a plan, as it is and as its options say. role_oid: NULL: it does not exist. is_managed: its login follows a person. is_out: and '
-    'that one may not log in. login: as declared. is_unused: an intermediate role to drop. preserved: schemas whose contents are left alone.';
+    'A role of a plan, as it is and as its options say. role_oid: NULL: it does not exist. is_managed: it is a login role of the registry. is_person: its '
+    'login follows a person. is_out: who may not log in. login: as declared. is_unused: an intermediate role to drop. preserved: schemas whose contents are left alone.';
 
 CREATE OR REPLACE FUNCTION unsecure.planned_roles(
     _declaration jsonb,
@@ -1150,7 +1183,7 @@ BEGIN
     ), login AS MATERIALIZED (
         SELECT g.role_name, g.element FROM unsecure.declared_grants(_declaration) AS g WHERE g.element ->> 'type' = 'login'
     ), outside AS MATERIALIZED (
-        SELECT l.role_name, coalesce(NOT l.can_login, false) AS is_out FROM unsecure.desired_logins(v_managed, '{}') AS l
+        SELECT l.role_name, l.can_login IS NOT NULL AS is_person, coalesce(NOT l.can_login, false) AS is_out FROM unsecure.desired_logins(v_managed, '{}') AS l
     ), tombstone AS (
         SELECT DISTINCT ON (d.role_name) d.role_name, d.state, d.last_user_id, d.user_id, d.state_changed_at
         FROM auth.database_role d
@@ -1159,7 +1192,7 @@ BEGIN
         SELECT p.preserved, ARRAY(SELECT n.oid FROM pg_namespace n JOIN jsonb_array_elements_text(p.preserved) AS s ON s = n.nspname) AS oids
         FROM (SELECT DISTINCT d.preserved FROM declared d) AS p
     )
-    SELECT d.role_name, a.oid, false, false, o.role_name IS NOT NULL, coalesce(o.is_out, false),
+    SELECT d.role_name, a.oid, false, false, o.role_name IS NOT NULL, coalesce(o.is_person, false), coalesce(o.is_out, false),
            coalesce(d.options ->> 'scope', 'all') = 'all',
            a.rolcanlogin, coalesce(a.rolinherit, true), a.rolconnlimit, nullif(a.rolvaliduntil, 'infinity'), l.element, p.oids,
            coalesce(d.options ->> 'missing', 'error'),
@@ -1167,7 +1200,7 @@ BEGIN
            NOT d.options ? 'new_owner',
            CASE WHEN a.oid IS NULL AND t.state = 'deleted' AND NOT coalesce((d.options ->> 'reuse_name')::boolean, false)
                 THEN format('the name was %s''s until %s; option reuse_name hands it on', coalesce('user ' || coalesce(t.user_id, t.last_user_id), 'somebody'), t.state_changed_at)
-                WHEN o.role_name IS NOT NULL AND l.element IS NOT NULL
+                WHEN o.is_person AND l.element IS NOT NULL
                 THEN 'its login follows a person: auth.sync_identity sets what can be set' END,
            false
     FROM declared d
@@ -1177,11 +1210,11 @@ BEGIN
     LEFT JOIN outside o ON o.role_name = d.role_name
     LEFT JOIN tombstone t ON t.role_name = d.role_name
     UNION ALL
-    SELECT 'public', NULL, true, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
+    SELECT 'public', NULL, true, false, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
            coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
     WHERE _declaration ? 'public'
     UNION ALL
-    SELECT i.role_name, i.role_oid, false, true, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
+    SELECT i.role_name, i.role_oid, false, true, false, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
            (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
     FROM auth.intermediate_role i
     JOIN pg_roles a ON a.oid = i.role_oid AND a.rolname = i.role_name
@@ -1190,7 +1223,7 @@ BEGIN
                   JOIN pg_roles r ON r.oid = m.member
                   WHERE m.roleid = i.role_oid AND _declaration -> 'roles' ? r.rolname::text)
     UNION ALL
-    SELECT u.role_name, u.role_oid, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
+    SELECT u.role_name, u.role_oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
            (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
     FROM unsecure.unused_roles() AS u
     WHERE _declaration @> '{"drop_unused": true}';
@@ -1475,20 +1508,6 @@ FROM PUBLIC;
 -- +goose StatementBegin
 -- The steps that concern roles themselves: creating them, their logins, and what they are members of.
 
--- What was set last, since PostgreSQL lets no one but superusers compare: a digest of the verifier, and what it takes to make the verifier of a
--- password again.
-CREATE TABLE unsecure.declared_password (
-    role_oid   oid     NOT NULL,
-    salt       bytea   NOT NULL,
-    iterations integer NOT NULL,
-    digest     bytea   NOT NULL,
-    CONSTRAINT declared_password_pkey PRIMARY KEY (role_oid)
-);
-
-COMMENT ON TABLE unsecure.declared_password IS 'Digests of the verifiers that declarations have set. A password changed by hand does not show here.';
-
-REVOKE ALL ON unsecure.declared_password FROM PUBLIC;
-
 CREATE OR REPLACE FUNCTION unsecure.is_password_set(
     _role_oid oid,
     _login    jsonb
@@ -1539,7 +1558,7 @@ AS $function$
         UNION ALL
         SELECT 10, 'alter', r.role_name, 'login', format('ALTER ROLE %I NOLOGIN', r.role_name), 'no login is declared', r.role_oid, NULL
         FROM role r
-        WHERE r.can_login AND NOT r.wants_login AND NOT r.is_managed
+        WHERE r.can_login AND NOT r.wants_login AND NOT r.is_person
         UNION ALL
         SELECT 20, 'create', r.role_name, NULL,
                format('CREATE ROLE %I %s', r.role_name, CASE WHEN r.wants_login THEN 'LOGIN' ELSE 'NOLOGIN' END)
@@ -1559,16 +1578,16 @@ AS $function$
         UNION ALL
         SELECT 70, 'alter', r.role_name, 'connection_limit', format('ALTER ROLE %I CONNECTION LIMIT %s', r.role_name, r.wants_limit), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.wants_login AND NOT r.is_managed AND r.connection_limit <> r.wants_limit
+        WHERE r.wants_login AND NOT r.is_person AND r.connection_limit <> r.wants_limit
         UNION ALL
         SELECT 70, 'alter', r.role_name, 'valid_until', format('ALTER ROLE %I VALID UNTIL ', r.role_name) || unsecure.until_literal(r.until), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.wants_login AND NOT r.is_managed AND r.role_oid IS NOT NULL AND r.valid_until IS DISTINCT FROM r.until
+        WHERE r.wants_login AND NOT r.is_person AND r.role_oid IS NOT NULL AND r.valid_until IS DISTINCT FROM r.until
         UNION ALL
         -- unsecure.grant_script puts the verifier in.
         SELECT 71, 'alter', r.role_name, 'password', format('ALTER ROLE %I PASSWORD ''********''', r.role_name), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.login ?| '{password,verifier}' AND NOT r.is_managed AND NOT coalesce(unsecure.is_password_set(r.role_oid, r.login), false)
+        WHERE r.login ?| '{password,verifier}' AND NOT r.is_person AND NOT coalesce(unsecure.is_password_set(r.role_oid, r.login), false)
         UNION ALL
         SELECT 80, 'drop', r.role_name, NULL, format('DROP ROLE %I', r.role_name), 'nothing uses it', r.role_oid, NULL
         FROM role r
@@ -1576,7 +1595,7 @@ AS $function$
         UNION ALL
         SELECT 72, 'alter', r.role_name, 'login', format('ALTER ROLE %I LOGIN', r.role_name), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.wants_login AND NOT r.is_managed AND NOT r.can_login
+        WHERE r.wants_login AND NOT r.is_person AND NOT r.can_login
     )
     SELECT s.phase, s.action, s.role_name, s.object, s.statement, NULL, NULL, NULL, NULL, s.reason, NULL, NULL::text[],
            CASE WHEN s.problem IS NOT NULL THEN s.problem
@@ -2373,7 +2392,7 @@ BEGIN
     INSERT INTO auth.intermediate_role AS i (role_name, role_oid, object_kind, object_oid, object_subid, privileges)
     SELECT r.rolname, r.oid, o.kind, o.object_oid, o.subid, array_agg(x.privilege_type ORDER BY x.privilege_type COLLATE "C")
     FROM pg_roles r
-    CROSS JOIN LATERAL unsecure.planned_objects('{}', ARRAY[ROW(r.rolname, r.oid, false, true, false, false, true, false, true, -1, NULL, NULL, '{}',
+    CROSS JOIN LATERAL unsecure.planned_objects('{}', ARRAY[ROW(r.rolname, r.oid, false, true, false, false, false, true, false, true, -1, NULL, NULL, '{}',
                                                                'error', NULL, true, NULL, false)::unsecure.planned_role], r.oid) AS o
     CROSS JOIN LATERAL aclexplode(o.acl) AS x
     WHERE r.rolname = ANY (_role_names) AND x.grantee = r.oid
@@ -2798,7 +2817,7 @@ RETURNS SETOF unsecure.planned_role
 LANGUAGE sql
 STABLE
 AS $function$
-    SELECT r.rolname::text, r.oid, false, false, d.role_name IS NOT NULL, false, true, r.rolcanlogin, r.rolinherit, r.rolconnlimit,
+    SELECT r.rolname::text, r.oid, false, false, d.role_name IS NOT NULL, coalesce(d.user_id IS NOT NULL OR d.state <> 'active', false), false, true, r.rolcanlogin, r.rolinherit, r.rolconnlimit,
            nullif(r.rolvaliduntil, 'infinity'), NULL::jsonb, '{}'::oid[], 'error', NULL, true, NULL, false
     FROM pg_roles r
     LEFT JOIN auth.database_role d ON d.role_oid = r.oid AND d.role_kind = 'login' AND d.state <> 'deleted'
@@ -2827,7 +2846,7 @@ AS $function$
         SELECT g.role_name, o.kind, o.label, o.column_name, o.subid, g.via, x.privilege_type, bool_or(x.is_grantable) AND o.owner <> g.oid AS is_grantable,
                o.owner = g.oid AS is_owner, o.object_oid
         FROM unsecure.planned_objects(
-                 '{}', ARRAY(SELECT ROW(n.role_name, n.oid, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error', NULL, true, NULL, false)::unsecure.planned_role
+                 '{}', ARRAY(SELECT ROW(n.role_name, n.oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error', NULL, true, NULL, false)::unsecure.planned_role
                              FROM grantee n), 10) AS o
         CROSS JOIN LATERAL aclexplode(o.acl) AS x
         JOIN grantee g ON g.oid = x.grantee
@@ -2893,7 +2912,7 @@ BEGIN
                        'type', 'login', 'connection_limit', nullif(r.connection_limit, -1),
                        'valid_until', to_json(r.valid_until AT TIME ZONE 'UTC') #>> '{}' || '+00:00'))
             FROM role r
-            WHERE r.can_login AND NOT r.is_managed
+            WHERE r.can_login AND NOT r.is_person
             UNION ALL
             SELECT r.role_name, 2, h.rolname, jsonb_strip_nulls(jsonb_build_object(
                        'type', 'membership', 'role', h.rolname,
@@ -2997,7 +3016,6 @@ DROP FUNCTION unsecure.plan_memberships;
 DROP FUNCTION unsecure.plan_logins;
 DROP FUNCTION unsecure.until_literal;
 DROP FUNCTION unsecure.is_password_set;
-DROP TABLE unsecure.declared_password;
 DROP FUNCTION unsecure.plan_grants;
 DROP FUNCTION unsecure.declared_members;
 DROP FUNCTION unsecure.planned_objects;
@@ -3020,6 +3038,7 @@ DROP TYPE unsecure.grant_target;
 DROP FUNCTION unsecure.is_type_of_its_own;
 DROP FUNCTION unsecure.belongs_to_table;
 DROP FUNCTION unsecure.find_routines;
+DROP FUNCTION unsecure.type_spelling;
 DROP FUNCTION unsecure.grant_elements;
 DROP FUNCTION unsecure.require_role_declaration;
 DROP FUNCTION unsecure.role_declaration_problems;
@@ -3039,6 +3058,8 @@ DROP FUNCTION unsecure.virtual_oid;
 DROP FUNCTION unsecure.parameter_acl;
 DROP FUNCTION unsecure.kind_privileges;
 DROP FUNCTION unsecure.grant_kinds;
+DROP TRIGGER database_role_declaration ON auth.database_role;
+DROP FUNCTION unsecure.forget_declaration;
 DROP TRIGGER role_declaration_audit_truncate ON auth.role_declaration;
 DROP TRIGGER role_declaration_audit_delete ON auth.role_declaration;
 DROP TRIGGER role_declaration_audit_update ON auth.role_declaration;

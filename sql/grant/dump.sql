@@ -5,7 +5,7 @@ RETURNS SETOF unsecure.planned_role
 LANGUAGE sql
 STABLE
 AS $function$
-    SELECT r.rolname::text, r.oid, false, false, d.role_name IS NOT NULL, false, true, r.rolcanlogin, r.rolinherit, r.rolconnlimit,
+    SELECT r.rolname::text, r.oid, false, false, d.role_name IS NOT NULL, coalesce(d.user_id IS NOT NULL OR d.state <> 'active', false), false, true, r.rolcanlogin, r.rolinherit, r.rolconnlimit,
            nullif(r.rolvaliduntil, 'infinity'), NULL::jsonb, '{}'::oid[], 'error', NULL, true, NULL, false
     FROM pg_roles r
     LEFT JOIN auth.database_role d ON d.role_oid = r.oid AND d.role_kind = 'login' AND d.state <> 'deleted'
@@ -34,7 +34,7 @@ AS $function$
         SELECT g.role_name, o.kind, o.label, o.column_name, o.subid, g.via, x.privilege_type, bool_or(x.is_grantable) AND o.owner <> g.oid AS is_grantable,
                o.owner = g.oid AS is_owner, o.object_oid
         FROM unsecure.planned_objects(
-                 '{}', ARRAY(SELECT ROW(n.role_name, n.oid, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error', NULL, true, NULL, false)::unsecure.planned_role
+                 '{}', ARRAY(SELECT ROW(n.role_name, n.oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error', NULL, true, NULL, false)::unsecure.planned_role
                              FROM grantee n), 10) AS o
         CROSS JOIN LATERAL aclexplode(o.acl) AS x
         JOIN grantee g ON g.oid = x.grantee
@@ -100,7 +100,7 @@ BEGIN
                        'type', 'login', 'connection_limit', nullif(r.connection_limit, -1),
                        'valid_until', to_json(r.valid_until AT TIME ZONE 'UTC') #>> '{}' || '+00:00'))
             FROM role r
-            WHERE r.can_login AND NOT r.is_managed
+            WHERE r.can_login AND NOT r.is_person
             UNION ALL
             SELECT r.role_name, 2, h.rolname, jsonb_strip_nulls(jsonb_build_object(
                        'type', 'membership', 'role', h.rolname,

@@ -44,11 +44,11 @@ STABLE
 AS $function$
 BEGIN
     IF _kind = 'column' THEN
-        RETURN '{SELECT,INSERT,UPDATE,REFERENCES}';
+        RETURN ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES'];
     ELSIF _kind = 'parameter' AND current_setting('server_version_num')::integer < 150000
           OR _kind = 'default LARGE OBJECTS' AND current_setting('server_version_num')::integer < 180000
     THEN
-        RETURN '{}';
+        RETURN ARRAY[]::text[];
     END IF;
     RETURN ARRAY(SELECT x.privilege_type
                  FROM unsecure.grant_kinds() AS k

@@ -6,6 +6,7 @@ CREATE TYPE unsecure.planned_role AS (
     is_public        boolean,
     is_intermediate  boolean,
     is_managed       boolean,
+    is_person        boolean,
     is_out           boolean,
     is_all_scope     boolean,
     can_login        boolean,
@@ -22,8 +23,8 @@ CREATE TYPE unsecure.planned_role AS (
 );
 
 COMMENT ON TYPE unsecure.planned_role IS
-    'A role of a plan, as it is and as its options say. role_oid: NULL: it does not exist. is_managed: its login follows a person. is_out: and '
-    'that one may not log in. login: as declared. is_unused: an intermediate role to drop. preserved: schemas whose contents are left alone.';
+    'A role of a plan, as it is and as its options say. role_oid: NULL: it does not exist. is_managed: it is a login role of the registry. is_person: its '
+    'login follows a person. is_out: who may not log in. login: as declared. is_unused: an intermediate role to drop. preserved: schemas whose contents are left alone.';
 
 CREATE OR REPLACE FUNCTION unsecure.planned_roles(
     _declaration jsonb,
@@ -50,7 +51,7 @@ BEGIN
     ), login AS MATERIALIZED (
         SELECT g.role_name, g.element FROM unsecure.declared_grants(_declaration) AS g WHERE g.element ->> 'type' = 'login'
     ), outside AS MATERIALIZED (
-        SELECT l.role_name, coalesce(NOT l.can_login, false) AS is_out FROM unsecure.desired_logins(v_managed, '{}') AS l
+        SELECT l.role_name, l.can_login IS NOT NULL AS is_person, coalesce(NOT l.can_login, false) AS is_out FROM unsecure.desired_logins(v_managed, '{}') AS l
     ), tombstone AS (
         SELECT DISTINCT ON (d.role_name) d.role_name, d.state, d.last_user_id, d.user_id, d.state_changed_at
         FROM auth.database_role d
@@ -59,7 +60,7 @@ BEGIN
         SELECT p.preserved, ARRAY(SELECT n.oid FROM pg_namespace n JOIN jsonb_array_elements_text(p.preserved) AS s ON s = n.nspname) AS oids
         FROM (SELECT DISTINCT d.preserved FROM declared d) AS p
     )
-    SELECT d.role_name, a.oid, false, false, o.role_name IS NOT NULL, coalesce(o.is_out, false),
+    SELECT d.role_name, a.oid, false, false, o.role_name IS NOT NULL, coalesce(o.is_person, false), coalesce(o.is_out, false),
            coalesce(d.options ->> 'scope', 'all') = 'all',
            a.rolcanlogin, coalesce(a.rolinherit, true), a.rolconnlimit, nullif(a.rolvaliduntil, 'infinity'), l.element, p.oids,
            coalesce(d.options ->> 'missing', 'error'),
@@ -67,7 +68,7 @@ BEGIN
            NOT d.options ? 'new_owner',
            CASE WHEN a.oid IS NULL AND t.state = 'deleted' AND NOT coalesce((d.options ->> 'reuse_name')::boolean, false)
                 THEN format('the name was %s''s until %s; option reuse_name hands it on', coalesce('user ' || coalesce(t.user_id, t.last_user_id), 'somebody'), t.state_changed_at)
-                WHEN o.role_name IS NOT NULL AND l.element IS NOT NULL
+                WHEN o.is_person AND l.element IS NOT NULL
                 THEN 'its login follows a person: auth.sync_identity sets what can be set' END,
            false
     FROM declared d
@@ -77,11 +78,11 @@ BEGIN
     LEFT JOIN outside o ON o.role_name = d.role_name
     LEFT JOIN tombstone t ON t.role_name = d.role_name
     UNION ALL
-    SELECT 'public', NULL, true, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
+    SELECT 'public', NULL, true, false, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
            coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
     WHERE _declaration ? 'public'
     UNION ALL
-    SELECT i.role_name, i.role_oid, false, true, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
+    SELECT i.role_name, i.role_oid, false, true, false, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
            (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
     FROM auth.intermediate_role i
     JOIN pg_roles a ON a.oid = i.role_oid AND a.rolname = i.role_name
@@ -90,7 +91,7 @@ BEGIN
                   JOIN pg_roles r ON r.oid = m.member
                   WHERE m.roleid = i.role_oid AND _declaration -> 'roles' ? r.rolname::text)
     UNION ALL
-    SELECT u.role_name, u.role_oid, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
+    SELECT u.role_name, u.role_oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
            (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
     FROM unsecure.unused_roles() AS u
     WHERE _declaration @> '{"drop_unused": true}';

@@ -1,5 +1,22 @@
 -- From what a declaration names to what the catalog has.
 
+-- An argument's type in PostgreSQL's own spelling: int is integer. Types that we may not look up stay as they are.
+CREATE OR REPLACE FUNCTION unsecure.type_spelling(_type text)
+RETURNS text
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN coalesce(format_type(to_regtype(_type), NULL), _type);
+EXCEPTION
+    WHEN syntax_error_or_access_rule_violation OR data_exception OR invalid_schema_name OR feature_not_supported OR program_limit_exceeded THEN
+        RETURN _type;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.type_spelling(text) IS 'The name of a type as format_type has it; what is no type, as it is.';
+
 -- A routine's name alone, or with its argument types: f(integer, text), or "odd name"(integer).
 CREATE OR REPLACE FUNCTION unsecure.find_routines(
     _schema_oid oid,
@@ -16,28 +33,18 @@ DECLARE
                            WHERE p.pronamespace = _schema_oid AND p.proname = _name AND (p.prokind = 'p') = _is_proc);
     v_part  text[];
     v_name  text;
+    v_types text;
 BEGIN
     IF v_named <> '{}' OR _name NOT LIKE '%)' THEN
         RETURN v_named;
     END IF;
     v_part := coalesce(regexp_match(_name, '^("(?:[^"]|"")+")\s*\((.*)\)$', 's'), regexp_match(_name, '^([^(]+?)\s*\((.*)\)$', 's'));
     v_name := CASE WHEN v_part[1] LIKE '"%' THEN replace(substr(v_part[1], 2, length(v_part[1]) - 2), '""', '"') ELSE v_part[1] END;
-    -- Argument types in PostgreSQL's own spelling need no parser.
-    v_named := ARRAY(SELECT p.oid FROM pg_proc p
-                     WHERE p.pronamespace = _schema_oid AND p.proname = v_name AND (p.prokind = 'p') = _is_proc
-                       AND oidvectortypes(p.proargtypes) = v_part[2]);
-    IF v_named = '{}' AND v_name IS NOT NULL THEN
-        v_named := ARRAY(
-            SELECT p.oid
-            FROM pg_proc p
-            WHERE p.oid = to_regprocedure(format('%I.%I(%s)', (SELECT n.nspname FROM pg_namespace n WHERE n.oid = _schema_oid), v_name, v_part[2]))
-              AND (p.prokind = 'p') = _is_proc);
-    END IF;
-    RETURN v_named;
-EXCEPTION
-    WHEN syntax_error OR undefined_object OR undefined_parameter OR invalid_schema_name OR invalid_text_representation OR feature_not_supported
-         OR undefined_table OR invalid_parameter_value OR undefined_function OR name_too_long OR too_many_arguments THEN
-        RETURN '{}';
+    v_types := (SELECT string_agg(unsecure.type_spelling(btrim(m.part[1])), ', ' ORDER BY m.nth)
+                FROM regexp_matches(v_part[2], '((?:"[^"]*"|\([^)]*\)|[^,"(])+)', 'g') WITH ORDINALITY AS m (part, nth));
+    RETURN ARRAY(SELECT p.oid FROM pg_proc p
+                 WHERE p.pronamespace = _schema_oid AND p.proname = v_name AND (p.prokind = 'p') = _is_proc
+                   AND oidvectortypes(p.proargtypes) IN (v_part[2], coalesce(v_types, '')));
 END;
 $function$;
 
@@ -208,6 +215,7 @@ $function$;
 COMMENT ON FUNCTION unsecure.grant_targets(unsecure.grant_element[]) IS 'What grants name, and what of it is not there.';
 
 REVOKE ALL ON FUNCTION
+    unsecure.type_spelling(text),
     unsecure.find_routines(oid, text, boolean),
     unsecure.belongs_to_table(oid),
     unsecure.is_type_of_its_own(pg_catalog.pg_type),

@@ -58,5 +58,29 @@ CREATE TRIGGER role_declaration_audit_truncate
     AFTER TRUNCATE ON auth.role_declaration
     FOR EACH STATEMENT EXECUTE FUNCTION unsecure.audit_truncate('role_declaration');
 
+-- Whoever gets the name of a deleted role gets nothing that was declared for that one.
+CREATE OR REPLACE FUNCTION unsecure.forget_declaration()
+RETURNS trigger
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    DELETE FROM auth.role_declaration d WHERE d.role_name = OLD.role_name;
+    DELETE FROM unsecure.declared_password p WHERE p.role_oid = OLD.role_oid;
+    RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.forget_declaration() IS 'Row trigger: with a role goes what was declared for it.';
+
+REVOKE ALL ON FUNCTION unsecure.forget_declaration() FROM PUBLIC;
+
+CREATE TRIGGER database_role_declaration
+    AFTER UPDATE OF state ON auth.database_role
+    FOR EACH ROW WHEN (NEW.state = 'deleted' AND OLD.state <> 'deleted')
+    EXECUTE FUNCTION unsecure.forget_declaration();
+
 REVOKE ALL ON auth.role_declaration, auth.intermediate_role FROM PUBLIC;
 GRANT SELECT ON auth.role_declaration, auth.intermediate_role TO rolewright_operator, rolewright_auditor;

@@ -1,19 +1,5 @@
 -- The steps that concern roles themselves: creating them, their logins, and what they are members of.
 
--- What was set last, since PostgreSQL lets no one but superusers compare: a digest of the verifier, and what it takes to make the verifier of a
--- password again.
-CREATE TABLE unsecure.declared_password (
-    role_oid   oid     NOT NULL,
-    salt       bytea   NOT NULL,
-    iterations integer NOT NULL,
-    digest     bytea   NOT NULL,
-    CONSTRAINT declared_password_pkey PRIMARY KEY (role_oid)
-);
-
-COMMENT ON TABLE unsecure.declared_password IS 'Digests of the verifiers that declarations have set. A password changed by hand does not show here.';
-
-REVOKE ALL ON unsecure.declared_password FROM PUBLIC;
-
 CREATE OR REPLACE FUNCTION unsecure.is_password_set(
     _role_oid oid,
     _login    jsonb
@@ -64,7 +50,7 @@ AS $function$
         UNION ALL
         SELECT 10, 'alter', r.role_name, 'login', format('ALTER ROLE %I NOLOGIN', r.role_name), 'no login is declared', r.role_oid, NULL
         FROM role r
-        WHERE r.can_login AND NOT r.wants_login AND NOT r.is_managed
+        WHERE r.can_login AND NOT r.wants_login AND NOT r.is_person
         UNION ALL
         SELECT 20, 'create', r.role_name, NULL,
                format('CREATE ROLE %I %s', r.role_name, CASE WHEN r.wants_login THEN 'LOGIN' ELSE 'NOLOGIN' END)
@@ -84,16 +70,16 @@ AS $function$
         UNION ALL
         SELECT 70, 'alter', r.role_name, 'connection_limit', format('ALTER ROLE %I CONNECTION LIMIT %s', r.role_name, r.wants_limit), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.wants_login AND NOT r.is_managed AND r.connection_limit <> r.wants_limit
+        WHERE r.wants_login AND NOT r.is_person AND r.connection_limit <> r.wants_limit
         UNION ALL
         SELECT 70, 'alter', r.role_name, 'valid_until', format('ALTER ROLE %I VALID UNTIL ', r.role_name) || unsecure.until_literal(r.until), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.wants_login AND NOT r.is_managed AND r.role_oid IS NOT NULL AND r.valid_until IS DISTINCT FROM r.until
+        WHERE r.wants_login AND NOT r.is_person AND r.role_oid IS NOT NULL AND r.valid_until IS DISTINCT FROM r.until
         UNION ALL
         -- unsecure.grant_script puts the verifier in.
         SELECT 71, 'alter', r.role_name, 'password', format('ALTER ROLE %I PASSWORD ''********''', r.role_name), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.login ?| '{password,verifier}' AND NOT r.is_managed AND NOT coalesce(unsecure.is_password_set(r.role_oid, r.login), false)
+        WHERE r.login ?| '{password,verifier}' AND NOT r.is_person AND NOT coalesce(unsecure.is_password_set(r.role_oid, r.login), false)
         UNION ALL
         SELECT 80, 'drop', r.role_name, NULL, format('DROP ROLE %I', r.role_name), 'nothing uses it', r.role_oid, NULL
         FROM role r
@@ -101,7 +87,7 @@ AS $function$
         UNION ALL
         SELECT 72, 'alter', r.role_name, 'login', format('ALTER ROLE %I LOGIN', r.role_name), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.wants_login AND NOT r.is_managed AND NOT r.can_login
+        WHERE r.wants_login AND NOT r.is_person AND NOT r.can_login
     )
     SELECT s.phase, s.action, s.role_name, s.object, s.statement, NULL, NULL, NULL, NULL, s.reason, NULL, NULL::text[],
            CASE WHEN s.problem IS NOT NULL THEN s.problem

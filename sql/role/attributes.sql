@@ -427,6 +427,10 @@ BEGIN
         INSERT INTO auth.database_role (role_name) VALUES (_role_name);
     END IF;
     PERFORM unsecure.execute_changes(v_plan, _verifier);
+    -- A declaration's password is not the one that was set last any more.
+    IF _verifier IS NOT NULL OR EXISTS (SELECT FROM unnest(v_plan) AS c WHERE c.object = 'password') THEN
+        DELETE FROM unsecure.declared_password p USING pg_roles r WHERE r.rolname = _role_name AND r.oid = p.role_oid;
+    END IF;
     UPDATE auth.database_role r
     SET role_oid = a.oid, updated_at = now()
     FROM pg_roles a

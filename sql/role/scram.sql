@@ -255,3 +255,17 @@ REVOKE ALL ON FUNCTION
     unsecure.require_verifier(text),
     unsecure.password_verifier(text)
 FROM PUBLIC;
+
+-- What was set last, since PostgreSQL lets no one but superusers compare: a digest of the verifier, and what it takes to make the verifier of a
+-- password again.
+CREATE TABLE unsecure.declared_password (
+    role_oid   oid     NOT NULL,
+    salt       bytea   NOT NULL,
+    iterations integer NOT NULL,
+    digest     bytea   NOT NULL,
+    CONSTRAINT declared_password_pkey PRIMARY KEY (role_oid)
+);
+
+COMMENT ON TABLE unsecure.declared_password IS 'Digests of the verifiers that declarations have set. A password changed by hand does not show here.';
+
+REVOKE ALL ON unsecure.declared_password FROM PUBLIC;

@@ -1,4 +1,4 @@
-// Package grant_test says that roles can do what is declared for them, and nothing else, and that PostgreSQL's catalogs say so.
+// Package grant_test says that roles can do what is declared, and nothing else.
 package grant_test
 
 import (

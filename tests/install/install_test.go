@@ -165,7 +165,7 @@ func TestPsqlInstallationIsAdoptedByGooseAndMigrate(t *testing.T) {
 	before := takeSnapshot(t, url)
 	psql(t, url, filepath.Join(root, "sql", "install.sql"))
 	goose(t, url, "version")
-	harness.Exec(t, db, "INSERT INTO public.rolewright_version (version_id, is_applied) SELECT v, true FROM generate_series(1, 6) AS v")
+	harness.Exec(t, db, "INSERT INTO public.rolewright_version (version_id, is_applied) SELECT v, true FROM generate_series(1, 7) AS v")
 	goose(t, url, "up")
 	if applied, err := schema.Up(t.Context(), url, schema.Options{}); err != nil || len(applied) != 0 {
 		t.Errorf("up after adoption: applied %v, %v", applied, err)
