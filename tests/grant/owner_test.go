@@ -86,7 +86,7 @@ func TestAnOwnerKeepsItsPrivilegesUnlessDeclaredOtherwise(t *testing.T) {
 	owner := `{"type": "table", "schema": "app", "name": "t2", "owner": true}`
 	w.sync(t, one("#x", owner))
 	w.has(t, "#x", "owns table app.t2")
-	w.dba(t, "REVOKE UPDATE ON app.t2 FROM #x")
+	w.dba(t, "REVOKE UPDATE ON app.t2 FROM #x; GRANT USAGE ON SCHEMA app TO PUBLIC")
 	lack := "owns table app.t2: DELETE INSERT REFERENCES SELECT TRIGGER TRUNCATE"
 	if w.major >= 17 {
 		lack = "owns table app.t2: DELETE INSERT MAINTAIN REFERENCES SELECT TRIGGER TRUNCATE"
@@ -159,4 +159,18 @@ func TestASequenceOfAColumnIsNotOwnedByItself(t *testing.T) {
 	}
 	w.sync(t, one("#x", `{"type": "sequence", "schema": "app", "all": true, "owner": true}`))
 	w.has(t, "#x", "owns sequence app.s; owns sequence app.s2")
+}
+
+// Who owns something may have no right to look into its schema, and then PostgreSQL lets nobody grant it as the owner.
+func TestGrantsAreMadeForOwnersWithoutUsageOnTheSchema(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(t, "CREATE ROLE #y")
+	w.sync(t, one("#y", `{"type": "table", "schema": "app", "name": "t2", "owner": true}`))
+	before := w.others(t, "#x")
+	w.sync(t, one("#x", `{"type": "table", "schema": "app", "name": "t2", "privileges": ["SELECT"]}`, `{"type": "table", "schema": "app", "name": "t2", "columns": ["id"], "privileges": ["UPDATE"]}`))
+	w.has(t, "#x", "column app.t2.id: UPDATE; table app.t2: SELECT")
+	w.sync(t, one("#x"))
+	w.has(t, "#x", "")
+	equal(t, "of the others", w.others(t, "#x"), before)
 }

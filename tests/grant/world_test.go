@@ -61,8 +61,8 @@ CREATE VIEW oracle.entry AS
 CREATE VIEW oracle.holding AS -- of owners: that they are, and what they have only where it is not all
 	SELECT o.object, w.rolname AS role, 'owns ' || o.object || coalesce((
 		SELECT ': ' || coalesce(string_agg(h.p, ' ' ORDER BY h.p), 'nothing')
-		FROM (SELECT x.privilege_type || CASE WHEN x.is_grantable THEN '*' ELSE '' END AS p FROM aclexplode(o.acl) AS x WHERE x.grantee = o.owner) AS h
-		HAVING coalesce(array_agg(h.p ORDER BY h.p), '{}') <> ARRAY(SELECT x.privilege_type::text FROM aclexplode(o.preset) AS x WHERE x.grantee = o.owner ORDER BY 1) AND o.acl IS NOT NULL), '') AS line
+		FROM (SELECT x.privilege_type AS p FROM aclexplode(o.acl) AS x WHERE x.grantee = o.owner) AS h
+		HAVING coalesce(array_agg(h.p::text ORDER BY h.p), '{}') <> ARRAY(SELECT x.privilege_type::text FROM aclexplode(o.preset) AS x WHERE x.grantee = o.owner ORDER BY 1) AND o.acl IS NOT NULL), '') AS line
 	FROM oracle.object o JOIN pg_roles w ON w.oid = o.owner
 	WHERE o.object NOT LIKE 'default of %' AND o.object NOT LIKE 'column %'
 	UNION ALL
@@ -164,7 +164,7 @@ func (w *world) text(t testing.TB, q harness.Querier, sql string, args ...any) s
 	if err != nil {
 		var refusal *pgconn.PgError
 		if errors.As(err, &refusal) {
-			err = fmt.Errorf("%w: %s %s", err, w.plain(refusal.Detail), w.plain(refusal.Where))
+			err = fmt.Errorf("%w: %s", err, w.plain(refusal.Detail))
 		}
 		t.Fatalf("%v in:\n%s %s", err, sql, args)
 	}
