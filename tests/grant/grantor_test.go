@@ -118,7 +118,7 @@ func TestTheCallersRightsAreTheSameAfterwards(t *testing.T) {
 				w.exec(t, "CREATE ROLE #between; CREATE ROLE #y")
 				conn := harness.Connect(t, w.OwnerURL)
 				if by == "#noinherit" {
-					w.dba(t, `CREATE ROLE #noinherit LOGIN NOINHERIT CREATEROLE; GRANT CREATE ON DATABASE ` + w.Name + ` TO #noinherit; GRANT USAGE ON SCHEMA auth, oracle TO #noinherit; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA auth TO #noinherit; GRANT SELECT ON ALL TABLES IN SCHEMA auth, oracle TO #noinherit;
+					w.dba(t, `CREATE ROLE #noinherit LOGIN NOINHERIT CREATEROLE; GRANT CREATE ON DATABASE `+w.Name+` TO #noinherit; GRANT USAGE ON SCHEMA auth, oracle TO #noinherit; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA auth TO #noinherit; GRANT SELECT ON ALL TABLES IN SCHEMA auth, oracle TO #noinherit;
 						GRANT rolewright_owner TO #noinherit; GRANT #app, #x, #y TO #noinherit WITH ADMIN OPTION`)
 					if w.major < 16 {
 						w.dba(t, "REVOKE #app, #x, #y FROM #noinherit")
