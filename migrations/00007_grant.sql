@@ -748,7 +748,7 @@ AS $function$
            e.role_names,
            CASE e.first_role WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(e.first_role) END || ', grant ' || e.first_nth
     FROM (
-        SELECT d.element, array_agg(DISTINCT CASE d.action WHEN 'revoke' THEN 'none' ELSE d.role_name END) AS role_names,
+        SELECT d.element, array_agg(CASE d.action WHEN 'revoke' THEN 'none' ELSE d.role_name END) AS role_names,
                min(d.role_name COLLATE "C") AS first_role, min(d.nth) AS first_nth
         FROM unsecure.declared_grants(_declaration) AS d
         WHERE d.element ->> 'type' NOT IN ('login', 'membership')
@@ -827,16 +827,16 @@ $function$;
 COMMENT ON FUNCTION unsecure.find_routines(oid, text, boolean) IS
     'Functions (_is_proc: procedures) of a schema by name, all that have it, or by name and argument types; {}: there is none.';
 
--- Its owner cannot be changed, it follows the table's.
-CREATE OR REPLACE FUNCTION unsecure.belongs_to_table(_sequence_oid oid)
-RETURNS boolean
+-- The sequence of a column has no owner of its own: it is the table's.
+CREATE OR REPLACE FUNCTION unsecure.table_of_sequence(_sequence_oid oid)
+RETURNS oid
 LANGUAGE sql
 STABLE
-RETURN EXISTS (
-    SELECT FROM pg_catalog.pg_depend d
-    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = _sequence_oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i'));
+RETURN (SELECT d.refobjid
+        FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = _sequence_oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i'));
 
-COMMENT ON FUNCTION unsecure.belongs_to_table(oid) IS 'Whether a sequence is owned by a column.';
+COMMENT ON FUNCTION unsecure.table_of_sequence(oid) IS 'The table whose column owns a sequence; NULL: none does.';
 
 -- No table's row type, no array and no multirange: their privileges are those of something else.
 CREATE OR REPLACE FUNCTION unsecure.is_type_of_its_own(_type pg_catalog.pg_type)
@@ -887,7 +887,7 @@ BEGIN
         JOIN pg_class c ON c.relnamespace = e.schema_oid
         WHERE e.kind IN ('table', 'sequence') AND e.name IS NULL AND c.relkind = ANY (CASE e.kind WHEN 'table' THEN '{r,v,m,f,p}' ELSE '{S}' END::"char"[])
           AND (e.is_all OR c.relname ~ e.anchored)
-          AND NOT (e.is_owner AND c.relkind = 'S' AND unsecure.belongs_to_table(c.oid))
+          AND NOT (e.is_owner AND c.relkind = 'S' AND unsecure.table_of_sequence(c.oid) IS NOT NULL)
     ), routine AS MATERIALIZED (
         SELECT e.element_no, e.kind, e.schema_name, unsecure.find_routines(e.schema_oid, e.name, e.kind = 'procedure') AS oids
         FROM element e
@@ -906,6 +906,8 @@ BEGIN
         FROM element e
         JOIN pg_proc p ON p.pronamespace = e.schema_oid AND (p.prokind = 'p') = (e.kind = 'procedure')
         WHERE e.kind IN ('function', 'procedure') AND e.name IS NULL AND (e.is_all OR p.proname ~ e.anchored)
+          -- The constructors of range types are PostgreSQL's.
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
         UNION ALL
         SELECT e.element_no, e.kind, 'pg_type'::regclass, t.oid, 0
         FROM element e
@@ -971,6 +973,7 @@ BEGIN
                                                                          (SELECT string_agg(o::regprocedure::text, ', ' ORDER BY o) FROM unnest(r.oids) AS o))
                                 ELSE format('%s %I.%s', e.kind, e.schema_name, e.name) END
                     FROM routine r WHERE r.element_no = e.element_no)
+                WHEN e.kind = 'large_object' THEN 'large object ' || e.name
                 ELSE format('%s %I', replace(e.kind, '_', ' '), e.name) END,
            CASE WHEN e.name IS NULL AND e.schema_oid IS NOT NULL THEN 'empty' ELSE 'missing' END
     FROM element e
@@ -993,7 +996,7 @@ COMMENT ON FUNCTION unsecure.grant_targets(unsecure.grant_element[]) IS 'What gr
 REVOKE ALL ON FUNCTION
     unsecure.type_spelling(text),
     unsecure.find_routines(oid, text, boolean),
-    unsecure.belongs_to_table(oid),
+    unsecure.table_of_sequence(oid),
     unsecure.is_type_of_its_own(pg_catalog.pg_type),
     unsecure.grant_targets(unsecure.grant_element[])
 FROM PUBLIC;
@@ -1013,9 +1016,10 @@ LANGUAGE sql
 STABLE
 AS $function$
     SELECT c.rolsuper
-        OR pg_has_role(_caller, _role, 'MEMBER WITH ADMIN OPTION')
         -- Up to PostgreSQL 15, CREATEROLE is enough for every role that is no superuser.
         OR c.rolcreaterole AND NOT r.rolsuper AND current_setting('server_version_num')::integer < 160000
+        -- Not pg_has_role: it counts ADMIN that the caller would have to SET ROLE for, which GRANT does not.
+        OR EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = _role AND m.admin_option AND pg_has_role(_caller, m.member, 'USAGE'))
     FROM pg_roles c
     CROSS JOIN pg_roles r
     WHERE c.oid = _caller AND r.oid = _role;
@@ -1060,6 +1064,26 @@ $function$;
 COMMENT ON FUNCTION unsecure.way_to_act(oid, oid) IS
     'How the caller gets a role''s rights: own (he has them), set (SET ROLE), borrow (a membership that he gives himself); NULL: not at all.';
 
+-- Who does not administer a role himself may be able to act as somebody who does.
+CREATE OR REPLACE FUNCTION unsecure.administrator_to_be(
+    _caller oid,
+    _role   oid
+)
+RETURNS oid
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT CASE WHEN unsecure.may_administer(_caller, _role) THEN _caller
+                ELSE (SELECT m.member
+                      FROM pg_auth_members m
+                      WHERE m.roleid = _role AND m.admin_option AND unsecure.way_to_act(_caller, m.member) IS NOT NULL
+                      ORDER BY m.member
+                      LIMIT 1) END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.administrator_to_be(oid, oid) IS
+    'The caller, when he may administer a role; else the role that he has to be a member of to do it; NULL: he cannot.';
+
 -- pg_database_owner has no members but the database's owner.
 CREATE OR REPLACE FUNCTION unsecure.acting_owner(_owner oid)
 RETURNS oid
@@ -1075,6 +1099,7 @@ REVOKE ALL ON FUNCTION
     unsecure.may_administer(oid, oid),
     unsecure.may_set_role(oid, oid),
     unsecure.way_to_act(oid, oid),
+    unsecure.administrator_to_be(oid, oid),
     unsecure.acting_owner(oid)
 FROM PUBLIC;
 -- +goose StatementEnd
@@ -1483,7 +1508,8 @@ BEGIN
     IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
         PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     ELSE
-        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
+        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true),
+                set_config('enable_mergejoin', 'off', true);
     END IF;
     RETURN QUERY SELECT * FROM unsecure.plan_difference(v_elements, v_targets, v_roles, v_objects, v_members, _caller);
 END;
@@ -1597,12 +1623,14 @@ AS $function$
         FROM role r
         WHERE r.wants_login AND NOT r.is_person AND NOT r.can_login
     )
-    SELECT s.phase, s.action, s.role_name, s.object, s.statement, NULL, NULL, NULL, NULL, s.reason, NULL, NULL::text[],
+    SELECT s.phase, s.action, s.role_name, s.object, s.statement, NULL, NULL, NULL, NULL, s.reason, NULL,
+           CASE WHEN d.oid <> _caller THEN ARRAY[(SELECT r.rolname::text FROM pg_roles r WHERE r.oid = d.oid)] END,
            CASE WHEN s.problem IS NOT NULL THEN s.problem
                 WHEN NOT c.may_create THEN format('%I needs CREATEROLE for that', c.rolname)
-                WHEN s.role_oid IS NOT NULL AND NOT unsecure.may_administer(_caller, s.role_oid) THEN format('%I does not administer the role: it needs it WITH ADMIN OPTION', c.rolname) END
+                WHEN s.role_oid IS NOT NULL AND d.oid IS NULL THEN format('%I does not administer the role: it needs it WITH ADMIN OPTION', c.rolname) END
     FROM step s
-    CROSS JOIN caller c;
+    CROSS JOIN caller c
+    LEFT JOIN LATERAL (SELECT unsecure.administrator_to_be(_caller, s.role_oid) AS oid WHERE s.role_oid IS NOT NULL) AS d ON true;
 $function$;
 
 COMMENT ON FUNCTION unsecure.plan_logins(unsecure.planned_role[], jsonb, oid) IS 'The steps that create roles and give them the login that is declared, or take it.';
@@ -1625,7 +1653,7 @@ DECLARE
 BEGIN
     SELECT * INTO v_caller FROM pg_roles r WHERE r.oid = _caller;
     RETURN QUERY
-    WITH role AS MATERIALIZED (
+    WITH RECURSIVE role AS MATERIALIZED (
         SELECT * FROM unnest(_roles) AS r WHERE NOT r.is_public
     ), wanted AS MATERIALIZED (
         SELECT DISTINCT m.role_name, m.role AS group_name, coalesce(m.inherit, r.inherits) AS inherit_option, coalesce(m.set, true) AS set_option,
@@ -1688,14 +1716,36 @@ BEGIN
         FROM surplus s
         JOIN unsecure.membership m ON m.roleid = s.roleid AND m.grantor = s.member
         WHERE v_is_16 AND s.admin_option
+    ), edge AS MATERIALIZED (
+        -- Who will be a member of what.
+        SELECT w.role_name AS member, w.group_name FROM wanted w WHERE NOT w.is_via
+        UNION
+        SELECT h.role_name, h.group_name
+        FROM held h
+        WHERE NOT EXISTS (SELECT FROM surplus s WHERE s.role_name = h.role_name AND s.group_name = h.group_name)
+        UNION
+        SELECT m.rolname::text, g.rolname::text
+        FROM pg_auth_members a
+        JOIN pg_roles m ON m.oid = a.member
+        JOIN pg_roles g ON g.oid = a.roleid
+        WHERE NOT EXISTS (SELECT FROM role r WHERE r.role_oid = a.member)
+    ), reached (start, name) AS (
+        SELECT DISTINCT m.group_name, m.group_name COLLATE "C" FROM missing m WHERE NOT m.is_via
+        UNION
+        SELECT r.start, e.group_name COLLATE "C"
+        FROM reached r
+        JOIN edge e ON e.member = r.name
     ), step AS (
-        SELECT 45 AS phase, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END AS action, m.role_name, m.group_name,
+        SELECT 46 AS phase, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END AS action, m.role_name, m.group_name,
                CASE WHEN NOT v_is_16 AND m.is_held AND NOT m.admin_option THEN format('REVOKE ADMIN OPTION FOR %I', m.group_name)
                     ELSE format('GRANT %I', m.group_name) END AS head,
                CASE WHEN NOT v_is_16 AND m.is_held AND NOT m.admin_option THEN ' FROM ' ELSE ' TO ' END AS preposition,
                substr(unsecure.grant_statement(m.group_name, m.role_name, m.inherits, m.inherit_option, m.set_option, m.admin_option, m.is_held),
                       length(format('GRANT %I TO %I', m.group_name, m.role_name)) + 1) AS tail,
-               m.reason, NULL::text AS actor, m.problem, NULL::oid AS grantor
+               m.reason, NULL::text AS actor,
+               coalesce(m.problem, CASE WHEN EXISTS (SELECT FROM reached r WHERE r.start = m.group_name AND r.name = m.role_name)
+                                        THEN format('%s is, or would be, a member of %s', quote_ident(m.group_name), quote_ident(m.role_name)) END) AS problem,
+               NULL::oid AS grantor
         FROM missing m
         UNION ALL
         SELECT 44, 'grant', d.rolname, h.rolname, format('GRANT %I', h.rolname), ' TO ',
@@ -1709,22 +1759,28 @@ BEGIN
           AND NOT EXISTS (SELECT FROM role r WHERE r.role_oid = x.member)
           AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_caller.rolsuper THEN 10 ELSE _caller END)
         UNION ALL
-        SELECT 55, 'revoke', s.role_name, s.group_name, format('REVOKE %I', s.group_name), ' FROM ',
+        SELECT 45, 'revoke', s.role_name, s.group_name, format('REVOKE %I', s.group_name), ' FROM ',
                CASE WHEN v_is_16 THEN coalesce(format(' GRANTED BY %I', s.grantor_name), '') ELSE '' END
                || CASE WHEN EXISTS (SELECT FROM dependent d WHERE d.giver = s.role_name AND d.roleid = s.roleid) THEN ' CASCADE' ELSE '' END,
                CASE WHEN s.is_wanted THEN 'it has more options than are declared' ELSE 'not declared' END, NULL, NULL, CASE WHEN v_is_16 THEN s.grantor END
         FROM surplus s
+    ), administrator AS MATERIALIZED (
+        SELECT h.rolname, unsecure.administrator_to_be(_caller, h.oid) AS oid
+        FROM (SELECT DISTINCT s.group_name FROM step s) AS g
+        JOIN pg_roles h ON h.rolname = g.group_name
     )
     SELECT s.phase, s.action, s.role_name, quote_ident(s.group_name), s.head, NULL::text, s.preposition, s.role_name,
            CASE WHEN s.preposition = ' FROM ' AND s.action = 'alter' THEN '' ELSE s.tail END, s.reason,
-           CASE WHEN y.way IN ('set', 'borrow') THEN g.rolname::text END, CASE WHEN y.way = 'borrow' THEN ARRAY[g.rolname::text] END,
+           CASE WHEN y.way IN ('set', 'borrow') THEN g.rolname::text END,
+           CASE WHEN y.way = 'borrow' THEN ARRAY[g.rolname::text]
+                WHEN s.grantor IS NULL AND d.oid <> _caller THEN ARRAY[(SELECT r.rolname::text FROM pg_roles r WHERE r.oid = d.oid)] END,
            CASE WHEN s.problem IS NOT NULL THEN s.problem
                 WHEN s.grantor = 10 AND NOT v_caller.rolsuper THEN 'a superuser gave it'
                 WHEN s.grantor IS NOT NULL AND y.way IS NULL THEN format('%s gave it, and %I cannot act as that role', quote_ident(g.rolname), v_caller.rolname)
-                WHEN s.grantor IS NULL AND h.oid IS NOT NULL AND NOT unsecure.may_administer(_caller, h.oid)
+                WHEN s.grantor IS NULL AND d.rolname IS NOT NULL AND d.oid IS NULL
                     THEN format('%I does not administer %s: it needs it WITH ADMIN OPTION', v_caller.rolname, quote_ident(s.group_name)) END
     FROM step s
-    LEFT JOIN pg_roles h ON h.rolname = s.group_name
+    LEFT JOIN administrator d ON d.rolname = s.group_name
     LEFT JOIN pg_roles g ON g.oid = s.grantor
     LEFT JOIN LATERAL (SELECT CASE WHEN v_caller.rolsuper THEN 'own' ELSE unsecure.way_to_act(_caller, s.grantor) END AS way WHERE s.grantor IS NOT NULL) AS y ON true
     UNION ALL
@@ -1758,6 +1814,36 @@ REVOKE ALL ON FUNCTION
 FROM PUBLIC;
 -- +goose StatementEnd
 
+-- from sql/grant/password_salts.sql
+-- +goose StatementBegin
+-- A verifier made with another salt is another verifier: who makes one of a password that was set already needs the salt of then. It is no secret,
+-- PostgreSQL tells it to everybody who tries to log in.
+
+CREATE OR REPLACE FUNCTION auth.password_salts(_role_names text[])
+RETURNS TABLE (
+    role_name  text,
+    salt       bytea,
+    iterations integer
+)
+LANGUAGE sql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT r.rolname::text, p.salt, p.iterations
+    FROM unsecure.declared_password p
+    JOIN pg_roles r ON r.oid = p.role_oid
+    WHERE r.rolname = ANY (_role_names)
+    ORDER BY r.rolname COLLATE "C";
+$function$;
+
+COMMENT ON FUNCTION auth.password_salts(text[]) IS
+    'Salt and iterations of the verifiers that declarations have set last: the same password with them makes the same verifier, and is no change.';
+
+REVOKE ALL ON FUNCTION auth.password_salts(text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.password_salts(text[]) TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
 -- from sql/grant/difference.sql
 -- +goose StatementBegin
 -- The one query of the plan: what the declaration says minus what the catalog says, as steps.
@@ -1782,38 +1868,50 @@ DECLARE
     v_is_16  boolean := current_setting('server_version_num')::integer >= 160000;
     v_caller pg_roles;
     v_crowd  record := unsecure.crowded_acl();
+    v_is_via boolean; -- whether intermediate roles may be needed at all
 BEGIN
     SELECT * INTO v_caller FROM pg_roles r WHERE r.oid = _caller;
+    v_is_via := EXISTS (SELECT FROM auth.intermediate_role)
+        OR EXISTS (SELECT FROM unnest(_elements) AS e WHERE e.via = 'group')
+        OR EXISTS (SELECT FROM unnest(_objects) AS o WHERE cardinality(o.acl) > v_crowd.for_new)
+        OR EXISTS (SELECT
+                   FROM unnest(_elements) AS e
+                   JOIN unnest(_targets) AS t ON t.element_no = e.element_no
+                   LEFT JOIN unnest(_objects) AS o ON o.kind = t.kind AND o.object_oid = t.object_oid AND o.subid = t.subid
+                   GROUP BY t.kind, t.object_oid, t.subid
+                   HAVING sum(cardinality(e.role_names)) + max(coalesce(cardinality(o.acl), 0)) > v_crowd.for_new);
     RETURN QUERY
     WITH role AS MATERIALIZED (
         SELECT * FROM unnest(_roles)
     ), object AS MATERIALIZED (
-        SELECT o.kind, o.object_oid, o.subid, o.schema_oid, o.label, o.column_name, o.owner, o.acl, o.is_here,
-               coalesce(w.rolname::text, o.owner::text) AS old_owner, k.words, k.owner_word, k.is_local
-        FROM unnest(_objects) AS o
+        SELECT o.object_no, o.kind, o.object_oid, o.subid, o.schema_oid, o.label, o.column_name, o.owner, o.acl, o.is_here,
+               o.kind = 'table' AND o.subid <> 0 AS is_column, o.kind LIKE 'default %' AS is_default,
+               coalesce(w.rolname::text, o.owner::text) AS old_owner, k.words, k.owner_word, k.is_local,
+               CASE WHEN o.kind = 'sequence' THEN unsecure.table_of_sequence(o.object_oid) END AS table_oid
+        FROM unnest(_objects) WITH ORDINALITY AS o (kind, object_oid, subid, schema_oid, label, column_name, owner, acl, is_here, object_no)
         JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind
         LEFT JOIN pg_roles w ON w.oid = o.owner
     ), granted AS MATERIALIZED (
-        SELECT n.role_name, t.kind, t.object_oid, t.subid, e.privileges, e.is_owner, e.is_grantable, e.via, e.schema_name, e.name
+        SELECT n.role_name, o.object_no, e.privileges, e.is_owner, e.is_grantable, e.via
         FROM unnest(_elements) AS e
         JOIN unnest(_targets) AS t ON t.element_no = e.element_no
+        JOIN object o ON o.kind = t.kind AND o.object_oid = t.object_oid AND o.subid = t.subid
         CROSS JOIN LATERAL unnest(e.role_names) AS n (role_name)
         LEFT JOIN role r ON r.role_name = n.role_name
         WHERE (t.problem IS NULL OR t.label IS NOT NULL AND r.missing = 'create')
-          AND (r.is_all_scope OR r.role_name IS NULL OR t.kind NOT IN ('tablespace', 'parameter')
-                                                        AND NOT (t.kind = 'database' AND e.name <> current_database()))
+          AND (r.is_all_scope OR r.role_name IS NULL OR o.is_local OR o.kind = 'database' AND o.is_here)
     ), owner_wanted AS MATERIALIZED (
-        SELECT DISTINCT g.kind, g.object_oid, g.role_name FROM granted g WHERE g.is_owner
+        SELECT DISTINCT g.object_no, g.role_name FROM granted g WHERE g.is_owner
     ), owner_change AS MATERIALIZED (
-        SELECT o.kind, o.object_oid, w.role_name AS new_owner, w.role_name, 'declared' AS reason,
-               CASE WHEN EXISTS (SELECT FROM owner_wanted x WHERE x.kind = w.kind AND x.object_oid = w.object_oid AND x.role_name <> w.role_name)
+        SELECT o.object_no, w.role_name AS new_owner, w.role_name, 'declared' AS reason,
+               CASE WHEN EXISTS (SELECT FROM owner_wanted x WHERE x.object_no = w.object_no AND x.role_name <> w.role_name)
                     THEN 'several roles are declared to own it'
-                    WHEN o.kind = 'sequence' AND unsecure.belongs_to_table(o.object_oid) THEN 'it belongs to a table, and follows the owner of that' END AS problem
+                    WHEN o.table_oid IS NOT NULL THEN 'it belongs to a table, and follows the owner of that' END AS problem
         FROM owner_wanted w
-        JOIN object o ON o.kind = w.kind AND o.object_oid = w.object_oid AND o.subid = 0
+        JOIN object o ON o.object_no = w.object_no
         WHERE o.old_owner <> w.role_name
         UNION ALL
-        SELECT o.kind, o.object_oid, r.new_owner, r.role_name, 'ownership is not declared',
+        SELECT o.object_no, r.new_owner, r.role_name, 'ownership is not declared',
                CASE WHEN r.is_default_owner AND unsecure.is_elevated(_caller) AND unsecure.runs_as_owner(o.kind, o.object_oid)
                     THEN format('it runs with the rights of its owner, and %I has many: say whose it shall be by the option new_owner', r.new_owner) END
         FROM object o
@@ -1821,203 +1919,210 @@ BEGIN
         WHERE o.subid = 0
           AND o.owner_word IS NOT NULL
           AND o.is_here
+          AND o.table_oid IS NULL
           AND (o.kind = 'schema' OR o.schema_oid IS NULL OR o.schema_oid <> ALL (r.preserved))
           AND r.new_owner <> r.role_name
-          AND NOT EXISTS (SELECT FROM owner_wanted w WHERE w.kind = o.kind AND w.object_oid = o.object_oid)
-          AND NOT (o.kind = 'sequence' AND unsecure.belongs_to_table(o.object_oid))
+          AND NOT EXISTS (SELECT FROM owner_wanted w WHERE w.object_no = o.object_no)
     ), future AS MATERIALIZED (
+        -- Columns, and the sequences of columns, have the owner of their table.
         SELECT o.*, coalesce(c.new_owner, o.old_owner) AS owner_name
         FROM object o
-        LEFT JOIN (SELECT DISTINCT ON (c.kind, c.object_oid) * FROM owner_change c ORDER BY c.kind, c.object_oid, c.reason) AS c
-            ON c.kind = o.kind AND c.object_oid = o.object_oid
+        LEFT JOIN (
+            SELECT DISTINCT ON (x.kind, x.object_oid) x.kind, x.object_oid, c.new_owner
+            FROM owner_change c
+            JOIN object x ON x.object_no = c.object_no
+            ORDER BY x.kind, x.object_oid, c.reason
+        ) AS c ON c.kind = CASE WHEN o.table_oid IS NULL THEN o.kind ELSE 'table' END AND c.object_oid = coalesce(o.table_oid, o.object_oid)
     ), entry AS MATERIALIZED (
-        SELECT f.kind, f.object_oid, f.subid, x.privilege_type AS privilege, bool_or(x.is_grantable) AS is_grantable,
+        SELECT f.object_no, x.privilege_type AS privilege, bool_or(x.is_grantable) AS is_grantable,
                CASE WHEN x.grantee = 0 THEN 'public' WHEN x.grantee = f.owner THEN f.owner_name ELSE coalesce(e.rolname::text, x.grantee::text) END AS grantee,
                CASE WHEN x.grantor = f.owner THEN f.owner_name ELSE coalesce(g.rolname::text, x.grantor::text) END AS grantor
         FROM future f
         CROSS JOIN LATERAL aclexplode(f.acl) AS x
         LEFT JOIN pg_roles e ON e.oid = x.grantee
         LEFT JOIN pg_roles g ON g.oid = x.grantor
-        GROUP BY 1, 2, 3, 4, 6, 7
+        GROUP BY 1, 2, 4, 5
     ), wished AS MATERIALIZED (
-        SELECT g.role_name, g.kind, g.object_oid, g.subid, p AS privilege, bool_or(g.is_grantable) AS is_grantable,
-               bool_or(g.via = 'direct') AS is_direct, bool_or(g.via = 'group') AS is_group
+        SELECT g.role_name, g.object_no, p AS privilege, bool_or(g.is_grantable) AS is_grantable, bool_or(g.via = 'direct') AS is_direct,
+               bool_or(g.via = 'group') AS is_group
         FROM granted g
         CROSS JOIN LATERAL unnest(g.privileges) AS p
         WHERE NOT g.is_owner AND g.role_name <> 'none'
-        GROUP BY 1, 2, 3, 4, 5
+        GROUP BY 1, 2, 3
     ), package AS MATERIALIZED (
-        SELECT w.role_name, w.kind, w.object_oid, w.subid, array_agg(w.privilege ORDER BY w.privilege COLLATE "C") AS privileges,
-               bool_or(w.is_group) AS is_group, bool_or(h.grantee IS NOT NULL) AS is_held
+        SELECT w.role_name, w.object_no, array_agg(w.privilege ORDER BY w.privilege COLLATE "C") AS privileges, bool_or(w.is_group) AS is_group,
+               bool_or(h.grantee IS NOT NULL) AS is_held
         FROM wished w
-        LEFT JOIN (SELECT DISTINCT e.kind, e.object_oid, e.subid, e.grantee FROM entry e) AS h
-            ON h.kind = w.kind AND h.object_oid = w.object_oid AND h.subid = w.subid AND h.grantee = w.role_name
-        WHERE NOT w.is_grantable AND w.role_name <> 'public'
-        GROUP BY 1, 2, 3, 4
+        LEFT JOIN (SELECT DISTINCT e.object_no, e.grantee FROM entry e) AS h ON h.object_no = w.object_no AND h.grantee = w.role_name
+        WHERE v_is_via AND NOT w.is_grantable AND w.role_name <> 'public'
+        GROUP BY w.role_name, w.object_no
         HAVING NOT bool_or(w.is_direct)
     ), crowd AS (
-        SELECT p.kind, p.object_oid, p.subid, coalesce(max(cardinality(f.acl)), 0) AS entries, coalesce(max(cardinality(f.acl)), 0) + count(*) FILTER (WHERE NOT p.is_held) AS entries_then
+        SELECT p.object_no, coalesce(max(cardinality(f.acl)), 0) AS entries,
+               coalesce(max(cardinality(f.acl)), 0) + count(*) FILTER (WHERE NOT p.is_held) AS entries_then
         FROM package p
-        JOIN future f ON f.kind = p.kind AND f.object_oid = p.object_oid AND f.subid = p.subid
-        GROUP BY p.kind, p.object_oid, p.subid
-    ), known AS MATERIALIZED (
-        SELECT * FROM auth.intermediate_role
+        JOIN future f ON f.object_no = p.object_no
+        GROUP BY p.object_no
     ), via AS MATERIALIZED (
         -- Through an intermediate role: who is told to, who already is, and where the ACL is crowded.
-        SELECT p.role_name, p.kind, p.object_oid, p.subid, p.privileges,
-               coalesce(k.role_name, unsecure.intermediate_name(p.kind, p.object_oid, p.subid, p.privileges)) AS group_name
+        SELECT p.role_name, p.object_no, p.privileges,
+               coalesce(k.role_name, unsecure.intermediate_name(f.kind, f.object_oid, f.subid, p.privileges)) AS group_name
         FROM package p
-        JOIN crowd c ON c.kind = p.kind AND c.object_oid = p.object_oid AND c.subid = p.subid
-        JOIN future f ON f.kind = p.kind AND f.object_oid = p.object_oid AND f.subid = p.subid
+        JOIN crowd c ON c.object_no = p.object_no
+        JOIN future f ON f.object_no = p.object_no
         JOIN role r ON r.role_name = p.role_name
-        LEFT JOIN known k ON k.object_kind = p.kind AND k.object_oid = p.object_oid AND k.object_subid = p.subid AND k.privileges = p.privileges
+        LEFT JOIN auth.intermediate_role k
+            ON k.object_kind = f.kind AND k.object_oid = f.object_oid AND k.object_subid = f.subid AND k.privileges = p.privileges
         WHERE (v_is_16 OR r.inherits)
           AND f.owner_name <> p.role_name
           AND (p.is_group
                OR NOT p.is_held AND c.entries_then > v_crowd.for_new
                OR p.is_held AND c.entries > v_crowd.for_all
-               OR k.role_oid IS NOT NULL AND EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = k.role_oid AND m.member = r.role_oid))
+               OR EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = k.role_oid AND m.member = r.role_oid))
     ), intermediate AS MATERIALIZED (
-        SELECT v.group_name, v.kind, v.object_oid, v.subid, v.privileges FROM via v
+        SELECT v.group_name, v.object_no, v.privileges FROM via v
         UNION
-        SELECT k.role_name, k.object_kind, k.object_oid, k.object_subid, k.privileges
-        FROM known k
+        SELECT k.role_name, f.object_no, k.privileges
+        FROM auth.intermediate_role k
         JOIN role r ON r.role_name = k.role_name AND r.is_intermediate
+        JOIN future f ON f.kind = k.object_kind AND f.object_oid = k.object_oid AND f.subid = k.object_subid
     ), wanted AS MATERIALIZED (
-        SELECT w.role_name, w.kind, w.object_oid, w.subid, w.privilege, w.is_grantable, 'declared' AS reason
+        SELECT w.role_name, w.object_no, w.privilege, w.is_grantable, 'declared' AS reason
         FROM wished w
-        LEFT JOIN via v ON v.role_name = w.role_name AND v.kind = w.kind AND v.object_oid = w.object_oid AND v.subid = w.subid
+        LEFT JOIN via v ON v.role_name = w.role_name AND v.object_no = w.object_no
         WHERE w.is_grantable OR v.role_name IS NULL
         UNION ALL
-        SELECT i.group_name, i.kind, i.object_oid, i.subid, p, false, 'for those who have it through this role'
+        SELECT i.group_name, i.object_no, p, false, 'for those who have it through this role'
         FROM intermediate i
-        JOIN future f ON f.kind = i.kind AND f.object_oid = i.object_oid AND f.subid = i.subid
         CROSS JOIN LATERAL unnest(i.privileges) AS p
     ), surplus AS MATERIALIZED (
-        SELECT e.kind, e.object_oid, e.subid, e.privilege, e.is_grantable, e.grantee, e.grantor, w.privilege IS NOT NULL AS is_option_only
+        SELECT e.object_no, e.privilege, e.is_grantable, e.grantee, e.grantor, w.privilege IS NOT NULL AS is_option_only
         FROM entry e
         JOIN role r ON r.role_name = e.grantee
-        JOIN future f ON f.kind = e.kind AND f.object_oid = e.object_oid AND f.subid = e.subid
-        LEFT JOIN wanted w
-            ON w.role_name = e.grantee AND w.kind = e.kind AND w.object_oid = e.object_oid AND w.subid = e.subid AND w.privilege = e.privilege
+        JOIN future f ON f.object_no = e.object_no
+        LEFT JOIN wanted w ON w.role_name = e.grantee AND w.object_no = e.object_no AND w.privilege = e.privilege
         WHERE NOT r.is_public
           AND f.is_here
           AND (f.is_local OR r.is_all_scope OR f.kind = 'database')
           AND (f.kind = 'schema' OR f.schema_oid IS NULL OR f.schema_oid <> ALL (r.preserved))
           AND CASE WHEN e.grantee <> f.owner_name THEN w.privilege IS NULL OR e.is_grantable AND NOT w.is_grantable
                    -- Owners keep what they have, unless something else is declared.
-                   ELSE w.privilege IS NULL AND EXISTS (SELECT FROM wished x WHERE x.role_name = e.grantee AND x.kind = e.kind
-                                                        AND x.object_oid = e.object_oid AND x.subid = e.subid) END
+                   ELSE w.privilege IS NULL AND EXISTS (SELECT FROM wished x WHERE x.role_name = e.grantee AND x.object_no = e.object_no) END
         UNION ALL
-        SELECT e.kind, e.object_oid, e.subid, e.privilege, e.is_grantable, e.grantee, e.grantor, false
+        SELECT e.object_no, e.privilege, e.is_grantable, e.grantee, e.grantor, false
         FROM entry e
         WHERE e.grantee = 'public'
-          AND EXISTS (SELECT FROM granted g WHERE g.role_name = 'none' AND g.kind = e.kind AND g.object_oid = e.object_oid AND g.subid = e.subid
-                      AND e.privilege = ANY (g.privileges))
+          AND EXISTS (SELECT FROM granted g WHERE g.role_name = 'none' AND g.object_no = e.object_no AND e.privilege = ANY (g.privileges))
     ), lost AS MATERIALIZED (
         -- What those had given on who may not give any more: it goes with the right to do so.
-        SELECT d.*, s.grantee AS because
+        SELECT d.object_no, d.privilege, d.is_grantable, d.grantee, d.grantor
         FROM surplus s
-        JOIN entry d ON d.kind = s.kind AND d.object_oid = s.object_oid AND d.subid = s.subid AND d.privilege = s.privilege AND d.grantor = s.grantee
-        JOIN future f ON f.kind = s.kind AND f.object_oid = s.object_oid AND f.subid = s.subid
+        JOIN entry d ON d.object_no = s.object_no AND d.privilege = s.privilege AND d.grantor = s.grantee
+        JOIN future f ON f.object_no = s.object_no
         WHERE s.is_grantable AND s.grantee <> f.owner_name
-    ), present AS (
-        SELECT e.kind, e.object_oid, e.subid, e.privilege, e.grantee, bool_or(e.is_grantable) AS is_grantable
+    ), present AS MATERIALIZED (
+        SELECT e.object_no, e.privilege, e.grantee, bool_or(e.is_grantable) AS is_grantable
         FROM entry e
-        WHERE NOT EXISTS (SELECT FROM lost l WHERE l.kind = e.kind AND l.object_oid = e.object_oid AND l.subid = e.subid
-                          AND l.privilege = e.privilege AND l.grantee = e.grantee AND l.grantor = e.grantor)
-        GROUP BY 1, 2, 3, 4, 5
+        WHERE NOT EXISTS (SELECT FROM lost l WHERE l.object_no = e.object_no AND l.privilege = e.privilege AND l.grantee = e.grantee AND l.grantor = e.grantor)
+        GROUP BY e.object_no, e.privilege, e.grantee
     ), missing AS MATERIALIZED (
-        SELECT w.role_name, w.kind, w.object_oid, w.subid, w.privilege, w.is_grantable, w.reason
+        SELECT w.role_name, w.object_no, w.privilege, w.is_grantable, w.reason
         FROM wanted w
-        LEFT JOIN present p
-            ON p.grantee = w.role_name AND p.kind = w.kind AND p.object_oid = w.object_oid AND p.subid = w.subid AND p.privilege = w.privilege
+        JOIN future f ON f.object_no = w.object_no
+        LEFT JOIN present p ON p.grantee = w.role_name AND p.object_no = w.object_no AND p.privilege = w.privilege
         WHERE p.privilege IS NULL
            OR w.is_grantable AND NOT p.is_grantable
            -- REVOKE on a table takes the privilege from its columns too.
-           OR w.subid <> 0 AND w.kind = 'table'
-              AND EXISTS (SELECT FROM surplus s WHERE s.kind = 'table' AND s.object_oid = w.object_oid AND s.subid = 0 AND s.grantee = w.role_name
-                          AND s.privilege = w.privilege AND NOT s.is_option_only)
-        UNION
-        SELECT l.grantee, l.kind, l.object_oid, l.subid, l.privilege, l.is_grantable, format('%I had given it', l.because)
+           OR f.is_column
+              AND EXISTS (SELECT
+                          FROM surplus s
+                          JOIN future t ON t.object_no = s.object_no AND t.kind = 'table' AND t.subid = 0
+                          WHERE t.object_oid = f.object_oid AND s.grantee = w.role_name AND s.privilege = w.privilege AND NOT s.is_option_only)
+        UNION ALL
+        SELECT DISTINCT l.grantee, l.object_no, l.privilege, l.is_grantable, format('%I had given it', l.grantor)
         FROM lost l
-        LEFT JOIN present p
-            ON p.grantee = l.grantee AND p.kind = l.kind AND p.object_oid = l.object_oid AND p.subid = l.subid AND p.privilege = l.privilege
+        LEFT JOIN present p ON p.grantee = l.grantee AND p.object_no = l.object_no AND p.privilege = l.privilege
         LEFT JOIN role r ON r.role_name = l.grantee
         WHERE r.role_name IS NULL AND (p.privilege IS NULL OR l.is_grantable AND NOT p.is_grantable)
+    ), cell AS (
+        SELECT 'grant' AS action, m.role_name, m.object_no, m.is_grantable AS is_option, NULL AS giver, m.reason, m.privilege, false AS has_dependents
+        FROM missing m
+        UNION ALL
+        -- What goes with somebody's right to give it needs nobody to act as the giver.
+        SELECT 'revoke', s.grantee, s.object_no, s.is_option_only,
+               CASE WHEN s.grantor <> f.owner_name AND NOT f.is_default
+                         AND NOT EXISTS (SELECT FROM lost l WHERE l.object_no = s.object_no AND l.privilege = s.privilege AND l.grantee = s.grantee AND l.grantor = s.grantor)
+                    THEN s.grantor END,
+               concat_ws('; ', CASE s.grantee WHEN 'public' THEN 'declared' ELSE 'not declared' END,
+                         CASE WHEN s.grantor <> f.owner_name AND NOT f.is_default THEN quote_ident(s.grantor) || ' gave it' END),
+               s.privilege,
+               EXISTS (SELECT FROM lost l WHERE l.object_no = s.object_no AND l.privilege = s.privilege AND l.grantor = s.grantee)
+        FROM surplus s
+        JOIN future f ON f.object_no = s.object_no
     ), privilege_row AS MATERIALIZED (
+        SELECT c.action, c.role_name, c.object_no, c.is_option, c.giver, c.reason, NULL AS columns, array_agg(c.privilege) AS privilege_names,
+               string_agg(c.privilege, ', ' ORDER BY c.privilege COLLATE "C") AS privileges, bool_or(c.has_dependents) AS has_dependents
+        FROM cell c
+        JOIN future f ON f.object_no = c.object_no AND NOT f.is_column
+        GROUP BY c.action, c.role_name, c.object_no, c.is_option, c.giver, c.reason
+        UNION ALL
         -- Columns of one table are named together: SELECT (a, b), UPDATE (a).
-        SELECT c.action, c.role_name, c.kind, c.object_oid, c.is_column, c.is_option, c.actor, c.reason,
-               string_agg(c.privilege || coalesce(' (' || c.columns || ')', ''), ', ' ORDER BY c.privilege COLLATE "C") AS privileges,
-               string_agg(DISTINCT c.columns, '; ') AS columns, array_agg(c.privilege) AS privilege_names, min(c.subid) AS subid,
-               bool_or(c.has_dependents) AS has_dependents
+        SELECT c.action, c.role_name, min(c.object_no), c.is_option, c.giver, c.reason, string_agg(DISTINCT c.columns, '; '), array_agg(c.privilege),
+               string_agg(format('%s (%s)', c.privilege, c.columns), ', ' ORDER BY c.privilege COLLATE "C"), bool_or(c.has_dependents)
         FROM (
-            SELECT m.action, m.role_name, m.kind, m.object_oid, m.is_column, m.is_option, m.actor, m.reason, m.privilege, m.has_dependents,
-                   min(m.subid) AS subid, string_agg(quote_ident(m.column_name), ', ' ORDER BY m.subid) AS columns
-            FROM (
-                SELECT 'grant' AS action, m.role_name, m.kind, m.object_oid, f.column_name IS NOT NULL AND f.kind = 'table' AS is_column,
-                       m.is_grantable AS is_option, NULL AS actor, m.reason, m.privilege, CASE WHEN f.kind = 'table' THEN f.column_name END AS column_name, m.subid, false AS has_dependents
-                FROM missing m
-                JOIN future f ON f.kind = m.kind AND f.object_oid = m.object_oid AND f.subid = m.subid
-                UNION ALL
-                SELECT 'revoke', s.grantee, s.kind, s.object_oid, f.column_name IS NOT NULL AND f.kind = 'table', s.is_option_only,
-                       CASE WHEN s.grantor <> f.owner_name AND f.kind NOT LIKE 'default %'
-                                 AND NOT EXISTS (SELECT FROM lost l WHERE l.kind = s.kind AND l.object_oid = s.object_oid AND l.subid = s.subid
-                                                 AND l.privilege = s.privilege AND l.grantee = s.grantee AND l.grantor = s.grantor) THEN s.grantor END,
-                       concat_ws('; ', CASE s.grantee WHEN 'public' THEN 'declared' ELSE 'not declared' END, CASE WHEN s.grantor <> f.owner_name AND f.kind NOT LIKE 'default %' THEN quote_ident(s.grantor) || ' gave it' END), s.privilege, CASE WHEN f.kind = 'table' THEN f.column_name END, s.subid,
-                       EXISTS (SELECT FROM lost l WHERE l.kind = s.kind AND l.object_oid = s.object_oid AND l.subid = s.subid
-                               AND l.privilege = s.privilege AND l.because = s.grantee)
-                FROM surplus s
-                JOIN future f ON f.kind = s.kind AND f.object_oid = s.object_oid AND f.subid = s.subid
-            ) AS m
-            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, CASE WHEN m.is_column THEN 0 ELSE m.subid END
+            SELECT c.action, c.role_name, f.object_oid, c.is_option, c.giver, c.reason, c.privilege, min(c.object_no) AS object_no,
+                   string_agg(quote_ident(f.column_name), ', ' ORDER BY f.subid) AS columns, bool_or(c.has_dependents) AS has_dependents
+            FROM cell c
+            JOIN future f ON f.object_no = c.object_no AND f.is_column
+            GROUP BY c.action, c.role_name, f.object_oid, c.is_option, c.giver, c.reason, c.privilege
         ) AS c
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, CASE WHEN c.is_column THEN 0 ELSE c.subid END
+        GROUP BY c.action, c.role_name, c.object_oid, c.is_option, c.giver, c.reason
     ), acting AS MATERIALIZED (
         SELECT n.name, coalesce(a.rolname::text, n.name) AS actor,
                CASE WHEN r.oid IS NULL THEN CASE WHEN v_caller.rolsuper THEN 'own' WHEN v_caller.rolcreaterole THEN 'borrow' END
                     ELSE unsecure.way_to_act(_caller, unsecure.acting_owner(r.oid)) END AS way
         FROM (
-            SELECT f.owner_name AS name FROM future f UNION SELECT f.old_owner FROM future f
-            UNION SELECT p.actor FROM privilege_row p WHERE p.actor IS NOT NULL
+            SELECT f.owner_name AS name FROM future f
+            UNION SELECT f.old_owner FROM future f
+            UNION SELECT p.giver FROM privilege_row p WHERE p.giver IS NOT NULL
         ) AS n
         LEFT JOIN pg_roles r ON r.rolname = n.name
         LEFT JOIN pg_roles a ON a.oid = unsecure.acting_owner(r.oid)
     ), privilege_step AS (
-        SELECT CASE WHEN p.action = 'revoke' THEN 50 WHEN p.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
-               CASE WHEN f.kind LIKE 'default %'
-                    THEN format('default privileges of %s on %s%s', f.label, f.words, coalesce(' in schema ' || quote_ident(f.column_name), ''))
+        -- Who may look into a schema has to until the end.
+        SELECT CASE WHEN p.action = 'revoke' AND f.kind = 'schema' THEN 62 WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
+               CASE WHEN f.is_default THEN format('default privileges of %s on %s%s', f.label, f.words, coalesce(' in schema ' || quote_ident(f.column_name), ''))
                     ELSE format('%s %s%s', lower(f.words), f.label, ' (' || p.columns || ')') END AS object,
-               CASE WHEN f.kind LIKE 'default %'
-                    THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s ', f.label, coalesce(' IN SCHEMA ' || quote_ident(f.column_name), '')) ELSE '' END
+               CASE WHEN f.is_default THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s ', f.label, coalesce(' IN SCHEMA ' || quote_ident(f.column_name), '')) ELSE '' END
                || CASE p.action WHEN 'grant' THEN 'GRANT ' ELSE 'REVOKE ' || CASE WHEN p.is_option THEN 'GRANT OPTION FOR ' ELSE '' END END
                || p.privileges || ' ON ' || f.words AS head,
-               CASE WHEN f.kind NOT LIKE 'default %' THEN f.label END AS target,
+               CASE WHEN NOT f.is_default THEN f.label END AS target,
                CASE p.action WHEN 'grant' THEN ' TO ' ELSE ' FROM ' END AS preposition, p.role_name AS grantee,
                CASE WHEN p.action = 'grant' AND p.is_option THEN ' WITH GRANT OPTION' WHEN p.has_dependents THEN ' CASCADE' ELSE '' END AS tail,
                p.reason,
-               CASE WHEN p.actor IS NOT NULL THEN nullif(p.actor, v_caller.rolname) WHEN a.way IN ('set', 'borrow') THEN a.actor END AS actor,
+               CASE WHEN p.giver IS NOT NULL THEN nullif(p.giver, v_caller.rolname) WHEN a.way IN ('set', 'borrow') THEN a.actor END AS actor,
                CASE WHEN a.way = 'borrow' THEN ARRAY[a.actor] END AS borrowed,
                CASE
-                   WHEN p.actor IS NOT NULL AND (a.way IS NULL OR NOT EXISTS (SELECT FROM pg_roles g WHERE g.rolname = p.actor))
-                       THEN format('%s gave it, and %I cannot act as that role', quote_ident(p.actor), v_caller.rolname)
+                   WHEN p.giver IS NOT NULL AND (a.way IS NULL OR NOT EXISTS (SELECT FROM pg_roles g WHERE g.rolname = p.giver))
+                       THEN format('%s gave it, and %I cannot act as that role', quote_ident(p.giver), v_caller.rolname)
                    -- PostgreSQL would take who acts for the owner.
-                   WHEN p.actor IS NOT NULL AND EXISTS (SELECT FROM pg_roles g JOIN pg_roles o ON o.rolname = f.owner_name
-                                                        WHERE g.rolname = p.actor AND pg_has_role(g.oid, o.oid, 'USAGE'))
-                       THEN format('%s gave it, and is a member of the owner now, so that PostgreSQL finds no way to revoke it: end that membership first, or revoke the grant option with CASCADE', quote_ident(p.actor))
+                   WHEN p.giver IS NOT NULL AND EXISTS (SELECT FROM pg_roles g JOIN pg_roles o ON o.rolname = f.owner_name
+                                                        WHERE g.rolname = p.giver AND pg_has_role(g.oid, o.oid, 'USAGE'))
+                       THEN format('%s gave it, and has the rights of the owner now, so that PostgreSQL finds no way to revoke it: end that first, or revoke '
+                                   'the grant option with CASCADE', quote_ident(p.giver))
                    WHEN a.way IS NULL AND NOT (p.action = 'grant' AND NOT EXISTS (
                             SELECT
                             FROM unnest(p.privilege_names) AS n (privilege)
                             WHERE NOT EXISTS (SELECT
                                               FROM entry e
                                               JOIN pg_roles g ON g.rolname = e.grantee
-                                              WHERE e.kind = f.kind AND e.object_oid = f.object_oid AND e.subid = f.subid AND e.privilege = n.privilege
-                                                AND e.is_grantable AND pg_has_role(_caller, g.oid, 'USAGE'))))
+                                              WHERE e.object_no = f.object_no AND e.privilege = n.privilege AND e.is_grantable
+                                                AND pg_has_role(_caller, g.oid, 'USAGE'))))
                        THEN format('%s owns it, and %I cannot act as that role', quote_ident(f.owner_name), v_caller.rolname)
                END AS problem
         FROM privilege_row p
-        JOIN future f ON f.kind = p.kind AND f.object_oid = p.object_oid AND f.subid = p.subid
-        LEFT JOIN acting a ON a.name = coalesce(p.actor, f.owner_name)
+        JOIN future f ON f.object_no = p.object_no
+        LEFT JOIN acting a ON a.name = coalesce(p.giver, f.owner_name)
     ), owner_step AS (
         SELECT 30, 'alter', c.role_name, lower(f.words) || ' ' || f.label,
                format('ALTER %s %s OWNER TO %I', CASE WHEN f.kind = 'table' THEN (SELECT CASE l.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END
@@ -2037,43 +2142,66 @@ BEGIN
                    WHEN f.kind = 'schema' AND NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname)
                END
         FROM owner_change c
-        JOIN future f ON f.kind = c.kind AND f.object_oid = c.object_oid AND f.subid = 0
+        JOIN future f ON f.object_no = c.object_no
         LEFT JOIN acting o ON o.name = f.old_owner
         LEFT JOIN acting n ON n.name = c.new_owner
-    ), create_right AS MATERIALIZED (
-        -- Who shall own something in a schema has to be able to create it there.
-        SELECT DISTINCT n.oid AS schema_oid, n.nspname, c.new_owner, w.rolname AS schema_owner, unsecure.way_to_act(_caller, unsecure.acting_owner(n.nspowner)) AS way,
-               (SELECT a.rolname FROM pg_roles a WHERE a.oid = unsecure.acting_owner(n.nspowner)) AS actor
+    ), right_needed AS (
+        -- Who shall own something in a schema has to be able to create it there, and whoever names it needs USAGE.
+        SELECT o.schema_oid, c.new_owner AS role_name, 'CREATE' AS privilege
         FROM owner_change c
-        JOIN object o ON o.kind = c.kind AND o.object_oid = c.object_oid AND o.subid = 0
-        JOIN pg_namespace n ON n.oid = o.schema_oid
-        JOIN pg_roles w ON w.oid = n.nspowner
-        WHERE o.kind <> 'schema' AND c.problem IS NULL AND NOT v_caller.rolsuper
-          AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = c.new_owner AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
-          AND NOT EXISTS (SELECT FROM owner_change s WHERE s.kind = 'schema' AND s.object_oid = n.oid)
-    ), create_right_step AS (
-        SELECT s.phase, CASE WHEN r.way IS NULL THEN 'conflict' END, r.new_owner, format('schema %I', r.nspname),
-               format('%s CREATE ON SCHEMA %I %s %I', s.verb, r.nspname, s.preposition, r.new_owner), NULL, NULL, NULL, NULL,
-               'who shall own something in it has to have that', CASE WHEN r.way IN ('set', 'borrow') THEN r.actor END,
-               CASE WHEN r.way = 'borrow' THEN ARRAY[r.actor::text] END,
-               CASE WHEN r.way IS NULL THEN format('%I shall own something in it and has no CREATE on it; %s owns it, and %I cannot act as that role', r.new_owner, quote_ident(r.schema_owner), v_caller.rolname) END
-        FROM create_right r
-        CROSS JOIN (VALUES (29, 'GRANT', 'TO'), (31, 'REVOKE', 'FROM')) AS s (phase, verb, preposition)
-        WHERE s.phase = 29 OR r.way IS NOT NULL
+        JOIN object o ON o.object_no = c.object_no AND o.kind <> 'schema'
+        WHERE NOT v_caller.rolsuper
+        UNION
+        SELECT o.schema_oid, v_caller.rolname, 'USAGE' FROM owner_change c JOIN object o ON o.object_no = c.object_no AND o.kind <> 'schema'
+        UNION
+        SELECT f.schema_oid, CASE WHEN p.giver IS NULL AND a.way = 'own' THEN v_caller.rolname ELSE a.actor END, 'USAGE'
+        FROM privilege_row p
+        JOIN future f ON f.object_no = p.object_no AND f.kind <> 'schema' AND NOT f.is_default
+        JOIN acting a ON a.name = coalesce(p.giver, f.owner_name)
+    ), right_missing AS MATERIALIZED (
+        SELECT m.*, unsecure.way_to_act(_caller, unsecure.acting_owner(m.owner)) AS way,
+               (SELECT a.rolname FROM pg_roles a WHERE a.oid = unsecure.acting_owner(m.owner)) AS actor
+        FROM (
+            SELECT n.role_name, n.privilege, s.oid AS schema_oid, s.nspname, s.nspowner AS owner,
+                   coalesce((SELECT f.owner_name FROM future f WHERE f.kind = 'schema' AND f.object_oid = s.oid), w.rolname) AS then_owner
+            FROM right_needed n
+            JOIN pg_namespace s ON s.oid = n.schema_oid
+            JOIN pg_roles w ON w.oid = s.nspowner
+            LEFT JOIN pg_roles r ON r.rolname = n.role_name
+            WHERE r.oid IS NULL OR NOT has_schema_privilege(r.oid, s.oid, n.privilege)
+        ) AS m
+        WHERE m.then_owner <> m.role_name
+    ), right_step AS (
+        SELECT 29, CASE WHEN m.way IS NULL THEN 'conflict' END, m.role_name, format('schema %I', m.nspname),
+               format('GRANT %s ON SCHEMA %I TO %I', m.privilege, m.nspname, m.role_name), NULL, NULL, NULL, NULL,
+               'for the work', CASE WHEN m.way IN ('set', 'borrow') THEN m.actor END, CASE WHEN m.way = 'borrow' THEN ARRAY[m.actor::text] END,
+               CASE WHEN m.way IS NULL THEN format('%I needs %s on it for the work; its owner could give that, as whom %I cannot act', m.role_name, m.privilege, v_caller.rolname) END
+        FROM right_missing m
+        UNION ALL
+        SELECT CASE m.privilege WHEN 'CREATE' THEN 31 ELSE 85 END, NULL, m.role_name, NULL,
+               format('REVOKE %s ON SCHEMA %I FROM %I', m.privilege, m.nspname, m.role_name), NULL, NULL, NULL, NULL,
+               NULL, CASE WHEN a.way IN ('set', 'borrow') THEN a.actor WHEN a.name IS NULL AND m.way IN ('set', 'borrow') THEN m.actor END, NULL, NULL
+        FROM right_missing m
+        LEFT JOIN acting a ON a.name = m.then_owner
+        WHERE m.way IS NOT NULL
+          -- What is declared stays.
+          AND NOT EXISTS (SELECT FROM wanted w JOIN future f ON f.object_no = w.object_no
+                          WHERE f.kind = 'schema' AND f.object_oid = m.schema_oid AND w.role_name = m.role_name AND w.privilege = m.privilege AND m.privilege = 'USAGE')
     ), step AS (
         SELECT * FROM privilege_step
         UNION ALL
         SELECT * FROM owner_step
         UNION ALL
-        SELECT * FROM create_right_step
+        SELECT * FROM right_step
         UNION ALL
-        SELECT 25, 'create', g.role_name, 'schema ' || quote_ident(g.name), format('CREATE SCHEMA %I', g.name), NULL, NULL, NULL, NULL, 'declared', NULL, NULL,
+        SELECT 25, 'create', g.role_name, 'schema ' || g.label, 'CREATE SCHEMA ' || g.label, NULL, NULL, NULL, NULL, 'declared', NULL, NULL,
                CASE WHEN NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname) END
         FROM (
-            SELECT g.name, min(g.role_name) AS role_name
+            SELECT o.label, min(g.role_name) AS role_name
             FROM granted g
-            WHERE g.kind = 'schema' AND g.role_name <> 'none' AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = g.name)
-            GROUP BY g.name
+            JOIN object o ON o.object_no = g.object_no
+            WHERE o.kind = 'schema' AND g.role_name <> 'none' AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid = o.object_oid)
+            GROUP BY o.label
         ) AS g
         UNION ALL
         SELECT s.* FROM unsecure.plan_logins(_roles, _members, _caller) AS s
@@ -2367,7 +2495,7 @@ BEGIN
         FROM unnest(v_steps) AS s
         CROSS JOIN LATERAL (VALUES (s.grantee), (s.object)) AS n (name)
         JOIN pg_roles r ON quote_ident(r.rolname) = n.name OR r.rolname = n.name
-        WHERE s.phase IN (44, 45)
+        WHERE s.phase IN (44, 46)
         GROUP BY r.rolname));
     SELECT coalesce(array_agg(c.statement ORDER BY c.nth), '{}'), coalesce(array_agg(c.actor ORDER BY c.nth), '{}')
     INTO statements, actors
@@ -2932,7 +3060,7 @@ BEGIN
             FROM unsecure.planned_objects('{}', v_roles, 10) AS o
             JOIN role r ON r.role_oid = o.owner
             JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind AND k.owner_word IS NOT NULL
-            WHERE o.subid = 0 AND o.is_here AND NOT (o.kind = 'sequence' AND unsecure.belongs_to_table(o.object_oid))
+            WHERE o.subid = 0 AND o.is_here AND NOT (o.kind = 'sequence' AND unsecure.table_of_sequence(o.object_oid) IS NOT NULL)
             UNION ALL
             SELECT p.role_name, 4, p.label, unsecure.dumped_name(p.kind, p.label) || jsonb_strip_nulls(jsonb_build_object(
                        'privileges', p.privileges, 'grant_option', CASE WHEN p.is_grantable THEN true END, 'via', p.via))
@@ -2980,8 +3108,1298 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth.dump_roles(text[]) TO rolewright_operator, rolewright_auditor;
 -- +goose StatementEnd
 
+-- from sql/grant/object_name.sql
+-- +goose StatementBegin
+-- What people type for an object, and the object.
+
+-- Everything that has privileges of its own, except columns; acl is NULL where PostgreSQL has NULL, so that it can be seen what nobody changed.
+CREATE VIEW unsecure.acl_object AS
+SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END AS kind, 'pg_catalog.pg_class'::regclass::oid AS classid, c.oid AS objid,
+       n.oid AS schema_oid, n.nspname::text AS schema_name, c.relname::text AS name, format('%I.%I', n.nspname, c.relname) AS label,
+       c.relowner AS owner, c.relacl AS acl, CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END AS acl_code
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')
+UNION ALL
+SELECT CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, 'pg_catalog.pg_proc'::regclass, p.oid, n.oid, n.nspname, p.proname,
+       format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), p.proowner, p.proacl, 'f'
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+UNION ALL
+-- A table's row type, an array and a multirange have the privileges of something else.
+SELECT 'type', 'pg_catalog.pg_type'::regclass, t.oid, n.oid, n.nspname, t.typname, format('%I.%I', n.nspname, t.typname), t.typowner, t.typacl, 'T'
+FROM pg_catalog.pg_type t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typtype <> 'm'
+  AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid)
+UNION ALL
+SELECT 'schema', 'pg_catalog.pg_namespace'::regclass, n.oid, NULL, NULL, n.nspname, quote_ident(n.nspname), n.nspowner, n.nspacl, 'n'
+FROM pg_catalog.pg_namespace n
+UNION ALL
+SELECT 'database', 'pg_catalog.pg_database'::regclass, d.oid, NULL, NULL, d.datname, quote_ident(d.datname), d.datdba, d.datacl, 'd'
+FROM pg_catalog.pg_database d
+UNION ALL
+SELECT 'language', 'pg_catalog.pg_language'::regclass, l.oid, NULL, NULL, l.lanname, quote_ident(l.lanname), l.lanowner, l.lanacl, 'l'
+FROM pg_catalog.pg_language l
+UNION ALL
+SELECT 'foreign_server', 'pg_catalog.pg_foreign_server'::regclass, s.oid, NULL, NULL, s.srvname, quote_ident(s.srvname), s.srvowner, s.srvacl, 'S'
+FROM pg_catalog.pg_foreign_server s
+UNION ALL
+SELECT 'foreign_data_wrapper', 'pg_catalog.pg_foreign_data_wrapper'::regclass, f.oid, NULL, NULL, f.fdwname, quote_ident(f.fdwname), f.fdwowner, f.fdwacl, 'F'
+FROM pg_catalog.pg_foreign_data_wrapper f
+UNION ALL
+SELECT 'tablespace', 'pg_catalog.pg_tablespace'::regclass, t.oid, NULL, NULL, t.spcname, quote_ident(t.spcname), t.spcowner, t.spcacl, 't'
+FROM pg_catalog.pg_tablespace t
+UNION ALL
+-- Who depends on large objects names the table of their pages.
+SELECT 'large_object', 'pg_catalog.pg_largeobject'::regclass, m.oid, NULL, NULL, m.oid::text, m.oid::text, m.lomowner, m.lomacl, 'L'
+FROM pg_catalog.pg_largeobject_metadata m
+UNION ALL
+-- 6243: pg_parameter_acl, which older servers do not have.
+SELECT 'parameter', 6243, p.object_oid, NULL, NULL, p.name, unsecure.parameter_label(p.name), 10, p.acl, 'p'
+FROM unsecure.parameter_acl() AS p;
+
+COMMENT ON VIEW unsecure.acl_object IS
+    'What privileges can be granted on, except columns: kind as in grants, classid as in pg_shdepend, label as GRANT names it.';
+
+REVOKE ALL ON unsecure.acl_object FROM PUBLIC;
+
+CREATE TYPE unsecure.named_object AS (
+    kind        text,
+    classid     oid,
+    objid       oid,
+    objsubid    integer,
+    schema_oid  oid,
+    schema_name text,
+    name        text,
+    column_name text,
+    label       text,
+    owner       oid,
+    acl         aclitem[],
+    table_acl   aclitem[]
+);
+
+COMMENT ON TYPE unsecure.named_object IS
+    'An object that somebody named. kind: as in grants, or column. label: as GRANT names it, of a column its table. acl: what holds, also where '
+    'PostgreSQL has NULL (NULL: nothing); of a column its own, and table_acl its table''s. objid 0: a parameter that nobody was granted anything '
+    'on.';
+
+CREATE OR REPLACE FUNCTION unsecure.as_named_object(_object unsecure.acl_object)
+RETURNS unsecure.named_object
+LANGUAGE sql
+STABLE
+RETURN ROW(_object.kind, _object.classid, _object.objid, 0, _object.schema_oid, _object.schema_name, _object.name, NULL, _object.label, _object.owner,
+           coalesce(_object.acl, acldefault(_object.acl_code, _object.owner)), NULL)::unsecure.named_object;
+
+COMMENT ON FUNCTION unsecure.as_named_object(unsecure.acl_object) IS 'An object in the shape of those that are named.';
+
+CREATE OR REPLACE FUNCTION unsecure.object_text(_object unsecure.named_object)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN CASE _object.kind WHEN 'column' THEN format('column %s.%I', _object.label, _object.column_name)
+                         ELSE replace(_object.kind, '_', ' ') || ' ' || _object.label END;
+
+COMMENT ON FUNCTION unsecure.object_text(unsecure.named_object) IS 'An object in words, which unsecure.find_object understands.';
+
+-- The rules of parse_ident, without its errors.
+CREATE OR REPLACE FUNCTION unsecure.name_parts(_name text)
+RETURNS text[]
+LANGUAGE plpgsql
+STABLE
+AS $function$
+BEGIN
+    RETURN pg_catalog.parse_ident(_name);
+EXCEPTION
+    WHEN invalid_parameter_value THEN
+        RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.name_parts(text) IS 'The parts of a name with dots, as SQL reads it; NULL: it is no name.';
+
+-- Not by to_regtype where a schema is named: it refuses what is in schemas that Rolewright's owner may not use.
+CREATE OR REPLACE FUNCTION unsecure.type_oid(_name text)
+RETURNS oid
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_is_array boolean := _name ~ '(\[[0-9]*\]\s*)+$';
+    v_parts    text[] := unsecure.name_parts(regexp_replace(_name, '\s*(\[[0-9]*\]\s*)+$', ''));
+BEGIN
+    IF cardinality(v_parts) = 2 THEN
+        RETURN (SELECT CASE WHEN v_is_array THEN t.typarray ELSE t.oid END
+                FROM pg_type t
+                JOIN pg_namespace n ON n.oid = t.typnamespace
+                WHERE n.nspname = v_parts[1] AND t.typname = v_parts[2]);
+    END IF;
+    RETURN to_regtype(_name);
+EXCEPTION
+    WHEN syntax_error OR undefined_object OR undefined_parameter OR invalid_schema_name OR invalid_text_representation OR feature_not_supported
+         OR undefined_table OR invalid_parameter_value OR name_too_long OR invalid_name OR insufficient_privilege THEN
+        RETURN NULL;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.type_oid(text) IS 'The type of a name as SQL writes it; NULL: there is none.';
+
+CREATE OR REPLACE FUNCTION unsecure.find_routine(
+    _schema_name text,
+    _name        text,
+    _arguments   text
+)
+RETURNS oid
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT p.oid
+    FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = _schema_name
+      AND p.proname = _name
+      AND string_to_array(p.proargtypes::text, ' ') = ARRAY(
+              SELECT coalesce(unsecure.type_oid(btrim(a.part[1], E' \t\n\r\f')), 0)::text
+              FROM regexp_matches(_arguments, '((?:"(?:[^"]|"")*"|\([^()]*\)|[^,"()])+)', 'g') WITH ORDINALITY AS a (part, nth)
+              WHERE btrim(_arguments, E' \t\n\r\f') <> ''
+              ORDER BY a.nth)
+$function$;
+
+COMMENT ON FUNCTION unsecure.find_routine(text, text, text) IS 'The function or procedure of this name with these argument types; NULL: there is none.';
+
+CREATE OR REPLACE FUNCTION unsecure.find_object(_object text)
+RETURNS unsecure.named_object
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+AS $function$
+DECLARE
+    c_kinds  CONSTANT text := '(column|table|view|materialized[\s_]+view|foreign[\s_]+table|sequence|schema|database|function|procedure|type|domain|language'
+                              '|(?:foreign[\s_]+)?server|foreign[\s_]+data[\s_]+wrapper|tablespace|parameter|large[\s_]+object)';
+    c_part   CONSTANT text := '(?:"(?:[^"]|"")+"|[^\s".(),;]+)';
+    c_spaces CONSTANT text := E' \t\n\r\f';
+    v_match  text[];
+    v_kind   text;
+    v_rest   text;
+    v_parts  text[];
+    v_tail   text;
+    v_column text;
+    v_found  unsecure.named_object;
+    v_oids   oid[];
+    v_detail text;
+    v_hint   text;
+BEGIN
+    v_match := regexp_match(_object, '(?i)^\s*' || c_kinds || '(\s+\S.*|\s*".*)$');
+    v_kind  := lower(regexp_replace(v_match[1], '[\s_]+', '_', 'g'));
+    v_rest  := btrim(coalesce(v_match[2], _object), c_spaces);
+    v_kind  := CASE v_kind WHEN 'domain' THEN 'type' WHEN 'server' THEN 'foreign_server' WHEN 'view' THEN 'table' WHEN 'materialized_view' THEN 'table'
+                           WHEN 'foreign_table' THEN 'table' ELSE coalesce(v_kind, 'relation') END;
+    -- Names with dots, and what follows in parentheses.
+    v_tail  := substring(v_rest FROM '^(' || c_part || '(?:\s*\.\s*' || c_part || ')*)');
+    v_parts := unsecure.name_parts(v_tail);
+    v_tail  := btrim(substr(v_rest, length(v_tail) + 1), c_spaces);
+
+    IF v_kind IN ('relation', 'table', 'column', 'sequence') THEN
+        IF v_tail ~ '^\(.*\)$' AND v_kind <> 'sequence' AND cardinality(v_parts) < 3 THEN
+            v_match  := unsecure.name_parts(btrim(substr(v_tail, 2, length(v_tail) - 2), c_spaces));
+            v_column := CASE cardinality(v_match) WHEN 1 THEN v_match[1] END;
+            v_detail := CASE WHEN v_column IS NULL THEN format('%s is not the name of one column.', v_tail) END;
+        ELSIF v_tail = '' AND v_kind = 'column' AND cardinality(v_parts) > 1 THEN
+            v_column := v_parts[cardinality(v_parts)];
+            v_parts  := v_parts[:cardinality(v_parts) - 1];
+        END IF;
+        IF v_detail IS NULL AND (v_tail <> '' OR v_kind = 'column') AND v_column IS NULL OR v_parts IS NULL OR cardinality(v_parts) > 2 THEN
+            v_detail := 'A relation is named like app.orders, a column like column app.orders.price.';
+        ELSIF v_detail IS NULL AND cardinality(v_parts) = 1 THEN
+            SELECT string_agg(o.label, ', ' ORDER BY o.label) INTO v_hint
+            FROM (SELECT format('%I.%I', n.nspname, c.relname) AS label
+                  FROM pg_class c
+                  JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE c.relname = v_parts[1] AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')
+                  LIMIT 20) AS o;
+            v_detail := 'The schema is missing: nobody''s search_path is meant here.';
+            v_hint   := CASE WHEN v_hint IS NULL THEN 'No schema has a relation of this name.' ELSE 'There is: ' || v_hint || '.' END;
+        ELSIF v_detail IS NULL THEN
+            v_found := (SELECT unsecure.as_named_object(o)
+                        FROM unsecure.acl_object o
+                        WHERE o.classid = 'pg_class'::regclass AND o.schema_name = v_parts[1] AND o.name = v_parts[2]);
+            IF v_found.kind <> v_kind AND v_kind IN ('table', 'sequence') OR v_found.kind = 'sequence' AND v_column IS NOT NULL THEN
+                v_hint  := format('It is a %s.', unsecure.object_text(v_found));
+                v_found := NULL;
+            ELSIF v_found.objid IS NOT NULL AND v_column IS NOT NULL THEN
+                v_found.kind        := 'column';
+                v_found.column_name := v_column;
+                v_found.table_acl   := v_found.acl;
+                SELECT a.attnum, a.attacl
+                INTO v_found.objsubid, v_found.acl
+                FROM pg_attribute a
+                WHERE a.attrelid = v_found.objid AND a.attname = v_column AND NOT a.attisdropped;
+                IF NOT FOUND THEN
+                    v_found := NULL;
+                    v_hint  := format('The table exists; it has no such column. pg_attribute lists those it has.');
+                END IF;
+            END IF;
+        END IF;
+
+    ELSIF v_kind IN ('function', 'procedure') THEN
+        IF cardinality(v_parts) IS DISTINCT FROM 2 OR v_tail <> '' AND v_tail !~ '^\(.*\)$' THEN
+            v_detail := 'A function is named like app.f(integer), or app.f when no other has the name.';
+        ELSE
+            v_oids := CASE v_tail
+                WHEN '' THEN ARRAY(SELECT o.objid FROM unsecure.acl_object o
+                                   WHERE o.classid = 'pg_proc'::regclass AND o.kind = v_kind AND o.schema_name = v_parts[1] AND o.name = v_parts[2])
+                ELSE ARRAY(SELECT o.objid FROM unsecure.acl_object o
+                           WHERE o.classid = 'pg_proc'::regclass AND o.kind = v_kind
+                             AND o.objid = unsecure.find_routine(v_parts[1], v_parts[2], substr(v_tail, 2, length(v_tail) - 2))) END;
+            IF cardinality(v_oids) > 1 THEN
+                v_detail := 'There are several of this name.';
+                v_hint   := 'Name one of: ' || (SELECT string_agg(o.label, ', ' ORDER BY o.label) FROM unsecure.acl_object o
+                                                WHERE o.classid = 'pg_proc'::regclass AND o.objid = ANY (v_oids)) || '.';
+            ELSE
+                v_found := (SELECT unsecure.as_named_object(o)
+                            FROM unsecure.acl_object o
+                            WHERE o.classid = 'pg_proc'::regclass AND o.objid = v_oids[1]);
+                SELECT 'There is: ' || string_agg(o.kind || ' ' || o.label, ', ' ORDER BY o.label) || '.' INTO v_hint
+                FROM unsecure.acl_object o
+                WHERE v_found.objid IS NULL AND o.classid = 'pg_proc'::regclass AND o.schema_name = v_parts[1] AND o.name = v_parts[2];
+            END IF;
+        END IF;
+
+    ELSIF v_kind = 'type' THEN
+        v_found := (SELECT unsecure.as_named_object(o)
+                    FROM unsecure.acl_object o
+                    WHERE o.classid = 'pg_type'::regclass
+                      -- The privileges on an array are those on its element, the ones on a multirange those on the range.
+                      AND o.objid = (SELECT coalesce(r.rngtypid, e.oid, t.oid)
+                                     FROM (SELECT unsecure.type_oid(v_rest) AS oid) AS t
+                                     LEFT JOIN pg_type e ON t.oid <> 0 AND e.typarray = t.oid
+                                     LEFT JOIN pg_range r ON r.rngmultitypid = coalesce(e.oid, t.oid)));
+        v_hint := 'Types are named with their schema, those of PostgreSQL also without. A table''s row type is none.';
+
+    ELSIF v_kind = 'large_object' THEN
+        v_found := (SELECT unsecure.as_named_object(o)
+                    FROM unsecure.acl_object o
+                    WHERE o.classid = 'pg_largeobject'::regclass
+                      AND o.objid = CASE WHEN v_rest ~ '^[0-9]{1,10}$' AND v_rest::numeric <= 4294967295 THEN v_rest::bigint::oid END);
+        v_hint := 'pg_largeobject_metadata lists the large objects.';
+
+    ELSIF v_kind = 'parameter' THEN
+        v_match := ARRAY[lower(array_to_string(v_parts, '.'))];
+        IF current_setting('server_version_num')::integer < 150000 THEN
+            v_detail := 'Privileges on parameters came with PostgreSQL 15.';
+        ELSIF v_match[1] IS NULL OR v_tail <> '' THEN
+            v_detail := 'A parameter is named like work_mem.';
+        ELSE
+            v_found := (
+                SELECT ROW('parameter', 6243, coalesce(p.object_oid, 0), 0, NULL, NULL, v_match[1], NULL, unsecure.parameter_label(v_match[1]),
+                           10, p.acl, NULL)::unsecure.named_object
+                FROM (SELECT) AS one
+                LEFT JOIN unsecure.parameter_acl() AS p ON p.name = v_match[1]
+                -- Anybody may make up a name with a dot.
+                WHERE p.name IS NOT NULL OR cardinality(v_parts) > 1 OR EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = v_match[1]));
+            v_hint := 'pg_settings lists the parameters.';
+        END IF;
+
+    ELSIF cardinality(v_parts) IS DISTINCT FROM 1 OR v_tail <> '' THEN
+        v_detail := format('A %s has one name, without dots.', replace(v_kind, '_', ' '));
+    ELSE
+        v_found := (SELECT unsecure.as_named_object(o)
+                    FROM unsecure.acl_object o
+                    WHERE o.kind = v_kind AND o.name = v_parts[1]);
+    END IF;
+
+    IF v_found.objid IS NULL THEN
+        RAISE EXCEPTION '%', CASE WHEN v_detail IS NULL
+                                       THEN CASE v_kind WHEN 'relation' THEN 'relation ' || v_rest ELSE btrim(_object, c_spaces) END || ' does not exist'
+                                  ELSE format('object %s is not understood', coalesce(to_json(_object)::text, 'NULL')) END
+            USING ERRCODE = 'RW525',
+                  DETAIL  = coalesce(v_detail, format('Looked for in database %I.', current_database())),
+                  HINT    = coalesce(v_hint, 'Name it like: table app.orders; column app.orders.price; function app.f(integer); schema app; database shop; '
+                                             'names as in SQL, in quotes where they need them.');
+    END IF;
+    RETURN v_found;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.find_object(text) IS
+    'The object of a text like table app.orders, app.orders, column app.orders.price, table app.orders (price), sequence, view, schema, '
+    'database, function app.f(integer) (its name alone when no other has it), procedure, type, language, foreign server, foreign data wrapper, '
+    'tablespace, parameter, large object 123. Names as in SQL. RW525: not understood, or not there.';
+
+CREATE OR REPLACE FUNCTION unsecure.read_privilege(
+    _object    unsecure.named_object,
+    _privilege text,
+    OUT privilege    text,
+    OUT is_grantable boolean
+)
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_words text := upper(btrim(regexp_replace(_privilege, '\s+', ' ', 'g')));
+    v_known text[] := ARRAY(SELECT unnest(unsecure.kind_privileges(_object.kind)) ORDER BY 1);
+BEGIN
+    is_grantable := coalesce(v_words LIKE '% WITH GRANT OPTION', false);
+    privilege    := CASE WHEN is_grantable THEN left(v_words, -18) ELSE v_words END;
+    privilege    := CASE privilege WHEN 'TEMP' THEN 'TEMPORARY' ELSE privilege END;
+    IF privilege IS NULL OR privilege <> ALL (v_known) THEN
+        RAISE EXCEPTION 'a % has no privilege %', replace(_object.kind, '_', ' '), coalesce(to_json(_privilege)::text, 'NULL')
+            USING ERRCODE = 'RW526',
+                  DETAIL  = format('It has: %s.', array_to_string(v_known, ', ')),
+                  HINT    = 'Name one of them; WITH GRANT OPTION may follow.';
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.read_privilege(unsecure.named_object, text) IS
+    'A privilege in any case, with or without WITH GRANT OPTION. RW526: the object has none of this name; the DETAIL lists those that it has.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.as_named_object(unsecure.acl_object),
+    unsecure.object_text(unsecure.named_object),
+    unsecure.name_parts(text),
+    unsecure.type_oid(text),
+    unsecure.find_routine(text, text, text),
+    unsecure.find_object(text),
+    unsecure.read_privilege(unsecure.named_object, text)
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/explain_access.sql
+-- +goose StatementBegin
+-- Why a role may do something: each way to a privilege, and the statement that ends it. As PostgreSQL decides it (aclmask and its callers in
+-- aclchk.c, roles_is_member_of in acl.c), which tests hold against has_table_privilege and its like.
+
+-- One row per link, whoever granted it. The owner of the connected database is in pg_database_owner without a grant; up to PostgreSQL 15 only
+-- with INHERIT.
+CREATE VIEW unsecure.membership_link AS
+SELECT m.roleid, m.member, bool_or(m.inherit_option) AS inherit_option, bool_or(m.set_option) AS set_option, bool_or(m.admin_option) AS admin_option,
+       array_agg(m.grantor ORDER BY m.grantor) AS grantors, false AS is_implicit
+FROM unsecure.membership m
+GROUP BY m.roleid, m.member
+UNION ALL
+SELECT o.oid, d.datdba, r.rolinherit OR current_setting('server_version_num')::integer >= 160000, true, false, '{}', true
+FROM pg_catalog.pg_database d
+JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
+JOIN pg_catalog.pg_roles o ON o.rolname = 'pg_database_owner'
+WHERE d.datname = current_database();
+
+COMMENT ON VIEW unsecure.membership_link IS
+    'Memberships, one row for all grantors. is_implicit: what nobody granted, of the database''s owner in pg_database_owner.';
+
+-- Where memberships come from; those that are not here, nobody told Rolewright about.
+CREATE VIEW unsecure.membership_source AS
+SELECT s.roleid, s.member, min(s.source) AS source -- binding before declaration
+FROM (
+    SELECT m.roleid, m.member, 'binding' AS source
+    FROM auth.database_role l
+    JOIN pg_catalog.pg_auth_members m ON m.member = l.role_oid
+    JOIN auth.database_role g ON g.role_oid = m.roleid
+    WHERE l.role_kind = 'login' AND l.state <> 'deleted' AND g.role_kind = 'group' AND g.state <> 'deleted'
+    UNION ALL
+    SELECT g.oid, m.oid, 'declaration'
+    FROM auth.role_declaration d
+    JOIN pg_catalog.pg_roles m ON m.rolname = d.role_name
+    CROSS JOIN LATERAL jsonb_array_elements(d.grants) AS e
+    JOIN pg_catalog.pg_roles g ON g.rolname = e ->> 'role'
+    WHERE e ->> 'type' = 'membership'
+    UNION ALL
+    SELECT m.roleid, m.member, 'declaration'
+    FROM auth.intermediate_role i
+    JOIN pg_catalog.pg_auth_members m ON m.roleid = i.role_oid
+) AS s
+GROUP BY s.roleid, s.member;
+
+COMMENT ON VIEW unsecure.membership_source IS 'Memberships that a binding or a declaration gives.';
+
+REVOKE ALL ON unsecure.membership_link, unsecure.membership_source FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION unsecure.is_declared(
+    _grants       jsonb,
+    _object       unsecure.named_object,
+    _privilege    text,
+    _is_grantable boolean DEFAULT false
+)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT EXISTS (
+        SELECT
+        FROM jsonb_array_elements(_grants) AS e
+        WHERE e ->> 'type' = CASE _object.kind WHEN 'column' THEN 'table' ELSE _object.kind END
+          AND coalesce(e ->> 'action', 'grant') = 'grant'
+          AND (e ->> 'schema') IS NOT DISTINCT FROM CASE WHEN _object.kind <> 'schema' THEN _object.schema_name END
+          AND (e @> '{"all": true}'
+               OR e ->> 'name' = _object.name
+               OR _object.name ~ ('^(?:' || (e ->> 'pattern') || ')$')
+               OR e ->> 'name' LIKE '%)' AND _object.kind IN ('function', 'procedure')
+                  AND regexp_replace(e ->> 'name', '\s*\([^()]*(\([^()]*\)[^()]*)*\)$', '') IN (_object.name, quote_ident(_object.name))
+                  AND _object.objid = unsecure.find_routine(_object.schema_name, _object.name, substring(e ->> 'name' FROM '\(([^()]*(?:\([^()]*\)[^()]*)*)\)$')))
+          AND (e @> '{"owner": true}'
+               OR (e -> 'columns' IS NULL OR e -> 'columns' ? _object.column_name)
+                  AND (NOT _is_grantable OR e @> '{"grant_option": true}')
+                  AND EXISTS (SELECT FROM jsonb_array_elements_text(e -> 'privileges') AS p
+                              WHERE upper(p) IN (_privilege, 'ALL') OR upper(p) = 'TEMP' AND _privilege = 'TEMPORARY')));
+$function$;
+
+COMMENT ON FUNCTION unsecure.is_declared(jsonb, unsecure.named_object, text, boolean) IS
+    'Whether grants of a declaration give a privilege (OWNER: only to the owner) on an object.';
+
+-- Who holds a privilege, before memberships count.
+CREATE OR REPLACE FUNCTION unsecure.privilege_holders(
+    _object       unsecure.named_object,
+    _privilege    text,
+    _is_grantable boolean
+)
+RETURNS TABLE (
+    holder       oid,
+    kind         text,
+    part         text, -- whole; columns: of a table only some; own: an owner who took it from itself and may give it back; super: memberships do not inherit it
+    grantor      oid,
+    is_grantable boolean,
+    columns      text[]  -- granted on columns, not on the table
+)
+LANGUAGE sql
+STABLE
+ROWS 10000 -- and not inlined: who walks down from here shall hash the memberships, once, and not these
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    WITH item AS MATERIALIZED (
+        SELECT x.grantee, x.grantor, x.is_grantable, x.grantee = _object.owner AND a.nth = 1 AS is_owner,
+               CASE a.nth WHEN 2 THEN ARRAY[_object.column_name] END AS columns
+        FROM (VALUES (1, CASE _object.kind WHEN 'column' THEN _object.table_acl ELSE _object.acl END),
+                     (2, CASE _object.kind WHEN 'column' THEN _object.acl END)) AS a (nth, acl)
+        CROSS JOIN LATERAL aclexplode(a.acl) AS x
+        WHERE x.privilege_type = _privilege
+    ), writable AS (
+        -- PostgreSQL's own tables are nobody's to write but a superuser's, granted or not.
+        SELECT _is_grantable OR NOT (_object.kind IN ('table', 'column') AND _object.objid < 12000 AND _privilege IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+                    AND (SELECT c.relkind <> 'v' FROM pg_catalog.pg_class c WHERE c.oid = _object.objid)) AS yes
+    ), found AS (
+        SELECT i.grantee, CASE WHEN i.grantee = 0 THEN 'public' WHEN i.is_owner THEN 'owner' ELSE 'direct' END AS kind, 'whole' AS part, i.grantor,
+               i.is_grantable OR i.is_owner AS is_grantable, i.columns
+        FROM item i
+        UNION ALL
+        SELECT _object.owner, 'owner', CASE WHEN _is_grantable THEN 'whole' ELSE 'own' END, NULL, true, NULL
+        WHERE _object.kind <> 'parameter' AND NOT EXISTS (SELECT FROM item i WHERE i.is_owner)
+        UNION ALL
+        SELECT r.oid, 'predefined', 'whole', NULL, false, NULL
+        FROM (VALUES ('pg_read_all_data', '{table,sequence,column}'::text[], '{SELECT}'::text[]),
+                     ('pg_read_all_data', '{schema}', '{USAGE}'),
+                     ('pg_write_all_data', '{table,sequence,column}', '{INSERT,UPDATE,DELETE}'),
+                     ('pg_write_all_data', '{schema}', '{USAGE}'),
+                     ('pg_maintain', '{table}', '{MAINTAIN}')) AS p (name, kinds, privileges)
+        JOIN pg_catalog.pg_roles r ON r.rolname = p.name
+        WHERE _object.kind = ANY (p.kinds) AND _privilege = ANY (p.privileges)
+        UNION ALL
+        SELECT x.grantee, CASE x.grantee WHEN 0 THEN 'public' ELSE 'direct' END, 'columns', x.grantor, x.is_grantable,
+               array_agg(a.attname::text ORDER BY a.attnum)
+        FROM pg_catalog.pg_attribute a
+        CROSS JOIN LATERAL aclexplode(a.attacl) AS x
+        WHERE _object.kind = 'table' AND a.attrelid = _object.objid AND NOT a.attisdropped AND x.privilege_type = _privilege
+        GROUP BY x.grantee, x.grantor, x.is_grantable
+        UNION ALL
+        -- has_parameter_privilege does not say it, but nobody needs the privilege for these.
+        SELECT 0, 'public', 'whole', NULL, false, NULL
+        FROM pg_catalog.pg_settings s
+        WHERE _object.kind = 'parameter' AND _privilege = 'SET' AND lower(s.name) = _object.name AND s.context = 'user'
+    )
+    SELECT f.grantee, CASE WHEN f.kind <> 'public' AND starts_with(r.rolname, 'pg_') THEN 'predefined' ELSE f.kind END, f.part, f.grantor, f.is_grantable, f.columns
+    FROM found f
+    CROSS JOIN writable w
+    LEFT JOIN pg_catalog.pg_roles r ON r.oid = f.grantee
+    WHERE w.yes AND (f.is_grantable OR NOT _is_grantable)
+    UNION ALL
+    SELECT r.oid, 'superuser', 'super', NULL, true, NULL
+    FROM pg_catalog.pg_roles r
+    WHERE r.rolsuper;
+$function$;
+
+COMMENT ON FUNCTION unsecure.privilege_holders(unsecure.named_object, text, boolean) IS
+    'The roles (0: PUBLIC) that hold a privilege on an object themselves: granted, as its owner, as a predefined role or a superuser. '
+    '_is_grantable: only with grant option.';
+
+-- A REVOKE acts as the owner when a superuser or the owner says it, so what somebody else granted is revoked as that role.
+CREATE OR REPLACE FUNCTION unsecure.revoke_statement(
+    _object       unsecure.named_object,
+    _privileges   text[],
+    _grantee      oid,
+    _grantor      oid,
+    _columns      text[] DEFAULT NULL,
+    _grant_option boolean DEFAULT false,
+    _cascade      boolean DEFAULT false
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN format(CASE WHEN _grantor = _object.owner THEN '%s' ELSE format('SET ROLE %s; %%s; RESET ROLE',
+                                                                       replace(quote_ident((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = _grantor)), '%', '%%')) END,
+              format('REVOKE %s%s%s ON %s %s FROM %s%s',
+                     CASE WHEN _grant_option THEN 'GRANT OPTION FOR ' ELSE '' END,
+                     array_to_string(_privileges, ', '),
+                     coalesce(' (' || (SELECT string_agg(quote_ident(c), ', ' ORDER BY n) FROM unnest(_columns) WITH ORDINALITY AS t (c, n)) || ')', ''),
+                     CASE _object.kind WHEN 'column' THEN 'TABLE' ELSE upper(replace(_object.kind, '_', ' ')) END,
+                     _object.label,
+                     CASE _grantee WHEN 0 THEN 'PUBLIC' ELSE coalesce(quote_ident((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = _grantee)), _grantee::text) END,
+                     CASE WHEN _cascade THEN ' CASCADE' ELSE '' END));
+
+COMMENT ON FUNCTION unsecure.revoke_statement(unsecure.named_object, text[], oid, oid, text[], boolean, boolean) IS
+    'The REVOKE of privileges (of one column: on the table), for the object''s owner or a superuser; as its grantor where that is somebody else.';
+
+-- Who gets it: as in a declaration without new_owner, the caller.
+CREATE OR REPLACE FUNCTION unsecure.new_owner_statement(_object unsecure.named_object)
+RETURNS text
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT format('ALTER %s %s OWNER TO CURRENT_USER',
+                  CASE WHEN t.label IS NOT NULL THEN 'TABLE'
+                       ELSE CASE _object.kind WHEN 'column' THEN 'TABLE' WHEN 'foreign_server' THEN 'SERVER' WHEN 'function' THEN 'ROUTINE' WHEN 'procedure' THEN 'ROUTINE'
+                                              ELSE upper(replace(_object.kind, '_', ' ')) END END,
+                  coalesce(t.label, _object.label))
+    FROM (SELECT 1) AS one
+    -- A sequence that a column owns goes with the table.
+    LEFT JOIN LATERAL (
+        SELECT format('%I.%I', n.nspname, c.relname) AS label
+        FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_class c ON c.oid = d.refobjid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE _object.kind = 'sequence' AND d.classid = _object.classid AND d.objid = _object.objid AND d.refclassid = _object.classid AND d.deptype IN ('a', 'i')
+        LIMIT 1
+    ) AS t ON true;
+$function$;
+
+COMMENT ON FUNCTION unsecure.new_owner_statement(unsecure.named_object) IS 'The statement that gives an object to whoever runs it.';
+
+CREATE OR REPLACE FUNCTION unsecure.end_of_membership(
+    _roleid oid,
+    _member oid
+)
+RETURNS text
+LANGUAGE plpgsql
+STABLE
+AS $function$
+DECLARE
+    v_is_16  boolean := current_setting('server_version_num')::integer >= 160000;
+    v_role   text := (SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = _roleid);
+    v_member text := (SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = _member);
+    v_user   uuid;
+    v_bound  text[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = _roleid AND m.member = _member) THEN
+        RETURN format('ALTER DATABASE %I OWNER TO CURRENT_USER', current_database());
+    END IF;
+
+    -- What a binding gives, the next plan would give again.
+    IF EXISTS (SELECT FROM unsecure.membership_source s WHERE s.roleid = _roleid AND s.member = _member AND s.source = 'binding') THEN
+        v_user  := (SELECT l.user_id FROM auth.database_role l WHERE l.role_oid = _member AND l.state <> 'deleted');
+        v_bound := ARRAY(
+            SELECT e.statement
+            FROM unsecure.bound_groups(ARRAY[v_user]) AS u
+            JOIN auth.group_role b ON b.user_group_id = u.user_group_id
+            JOIN auth.database_role g ON g.database_role_id = b.database_role_id AND g.role_oid = _roleid AND g.state <> 'deleted'
+            CROSS JOIN LATERAL (
+                SELECT 1 AS nth, format('SELECT auth.remove_group_member(%L, %L)', m.user_group_id, m.user_id) AS statement
+                FROM auth.user_group_member m
+                WHERE m.user_group_id = u.user_group_id AND m.user_id = v_user
+                UNION ALL
+                SELECT 2, replace(format('take account %s out of %s %s at provider %s', to_json(i.provider_user_id), x.external_kind, to_json(x.external_name), p.code),
+                                  '*/', '* /')
+                FROM auth.user_identity i
+                JOIN auth.provider p ON p.provider_id = i.provider_id AND p.is_active
+                CROSS JOIN LATERAL unsecure.matching_mappings(i.provider_id, i.provider_groups, i.provider_roles) AS x
+                WHERE i.user_id = v_user AND i.is_active AND x.is_active AND x.user_group_id = u.user_group_id
+            ) AS w
+            CROSS JOIN LATERAL (SELECT CASE w.nth WHEN 1 THEN w.statement ELSE '/* ' || w.statement || ' */' END AS statement) AS e
+            ORDER BY w.nth, e.statement COLLATE "C")
+            || ARRAY(
+            SELECT format('SELECT auth.manage_relationship(%L, %L, ''remove'')', v_member, v_role)
+            FROM auth.role_membership m
+            JOIN auth.database_role l ON l.database_role_id = m.database_role_id AND l.role_oid = _member AND l.state <> 'deleted'
+            JOIN auth.database_role g ON g.database_role_id = m.group_role_id AND g.role_oid = _roleid AND g.state <> 'deleted');
+        IF v_bound <> '{}' THEN
+            RETURN array_to_string(v_bound, '; ');
+        END IF;
+    END IF;
+
+    RETURN (SELECT string_agg(format('REVOKE %I FROM %I', v_role, v_member)
+                              || CASE WHEN v_is_16 THEN format(' GRANTED BY %I', g.rolname) ELSE '' END
+                              -- Who was made a member by this one.
+                              || CASE WHEN v_is_16 AND m.admin_option
+                                           AND EXISTS (SELECT FROM pg_catalog.pg_auth_members d WHERE d.roleid = _roleid AND d.grantor = _member)
+                                      THEN ' CASCADE' ELSE '' END,
+                              '; ' ORDER BY g.rolname)
+            FROM pg_catalog.pg_auth_members m
+            LEFT JOIN pg_catalog.pg_roles g ON g.oid = m.grantor
+            WHERE m.roleid = _roleid AND m.member = _member);
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.end_of_membership(oid, oid) IS
+    'The statements that end a membership, whoever granted it, and that it does not come back from: where a binding gives it, at its source.';
+
+-- What else a role lacks, that has the privilege: the layers above the object, and the login.
+CREATE OR REPLACE FUNCTION unsecure.missing_layers(
+    _object   unsecure.named_object,
+    _role_oid oid,
+    _acts_as  oid
+)
+RETURNS text[]
+LANGUAGE sql
+STABLE
+RETURN array_remove(ARRAY[
+    CASE WHEN _object.kind <> 'schema' AND NOT has_schema_privilege(_acts_as, _object.schema_oid, 'USAGE')
+         THEN format('USAGE on schema %I', _object.schema_name) END,
+    CASE WHEN _object.kind NOT IN ('database', 'tablespace', 'parameter')
+              AND NOT has_database_privilege(_role_oid, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()), 'CONNECT')
+         THEN format('CONNECT on database %I', current_database())
+         WHEN _object.kind = 'database' AND NOT has_database_privilege(_role_oid, _object.objid, 'CONNECT')
+         THEN format('CONNECT on database %s', _object.label) END], NULL);
+
+COMMENT ON FUNCTION unsecure.missing_layers(unsecure.named_object, oid, oid) IS
+    'Without which a privilege on an object is of no use: USAGE on its schema, for the role that it acts as; CONNECT on the database, for the '
+    'role that logs in.';
+
+CREATE OR REPLACE FUNCTION unsecure.login_problem(_role_oid oid)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN (
+    SELECT CASE WHEN NOT r.rolcanlogin THEN format('%I cannot log in', r.rolname)
+                WHEN r.rolvaliduntil <= statement_timestamp() THEN format('the password of %I ended at %s', r.rolname, r.rolvaliduntil) END
+           || coalesce((SELECT ': ' || l.reason
+                        FROM auth.database_role m
+                        CROSS JOIN LATERAL unsecure.desired_logins(ARRAY[m.database_role_id], '{}') AS l
+                        WHERE m.role_oid = _role_oid AND m.role_kind = 'login' AND m.state <> 'deleted' AND NOT l.can_login), '')
+    FROM pg_catalog.pg_roles r
+    WHERE r.oid = _role_oid);
+
+COMMENT ON FUNCTION unsecure.login_problem(oid) IS 'Why a role cannot log in; NULL: it can.';
+
+CREATE OR REPLACE FUNCTION auth.explain_access(
+    _role_name text,
+    _object    text,
+    _privilege text
+)
+RETURNS TABLE (
+    path         text,
+    kind         text,
+    is_effective boolean,
+    is_grantable boolean,
+    roles        text[],
+    inherits     boolean[],
+    sets         boolean[],
+    grantors     text[],
+    source       text,
+    ends_with    text
+)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+SET jit = off
+AS $function$
+DECLARE
+    v_oid       oid := (SELECT r.oid FROM pg_roles r WHERE r.rolname = _role_name);
+    v_object    unsecure.named_object;
+    v_asked     record;
+    v_what      text;
+    v_rules     jsonb := coalesce((SELECT d.grants FROM auth.role_declaration d WHERE d.role_name = 'public'), '[]');
+BEGIN
+    IF v_oid IS NULL THEN
+        RAISE EXCEPTION 'role % does not exist', coalesce(quote_ident(_role_name), 'NULL')
+            USING ERRCODE = 'RW019', HINT = 'pg_roles lists the roles. What PUBLIC has, auth.who_can says.';
+    END IF;
+    v_object := unsecure.find_object(_object);
+    v_asked  := unsecure.read_privilege(v_object, _privilege);
+    v_what   := format('%s%s on %s', v_asked.privilege, CASE WHEN v_asked.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, unsecure.object_text(v_object));
+
+    RETURN QUERY
+    WITH RECURSIVE link AS MATERIALIZED (
+        SELECT * FROM unsecure.membership_link
+    ), above (oid) AS (
+        SELECT v_oid
+        UNION
+        SELECT l.roleid FROM above a JOIN link l ON l.member = a.oid
+    ), held AS MATERIALIZED (
+        SELECT h.*
+        FROM unsecure.privilege_holders(v_object, v_asked.privilege, v_asked.is_grantable) AS h
+        WHERE h.holder = 0 OR h.holder IN (SELECT a.oid FROM above a)
+    ), useful (oid) AS (
+        -- Whatever leads nowhere is not followed.
+        SELECT h.holder FROM held h
+        UNION
+        SELECT l.member FROM useful d JOIN link l ON l.roleid = d.oid AND l.member IN (SELECT a.oid FROM above a)
+    ), chain (oid, members, inherits, sets, acts_at, can_set) AS (
+        -- acts_at: at which role of the chain SET ROLE has to be said, 0: it is inherited all along. Up to there all links need SET, from there on INHERIT.
+        SELECT v_oid, ARRAY[v_oid], '{}'::boolean[], '{}'::boolean[], 0, true
+        UNION ALL
+        SELECT n.roleid, n.members, n.inherits, n.sets, n.acts_at, n.can_set
+        FROM (
+            SELECT l.roleid, c.members || l.roleid AS members, c.inherits || l.inherit_option AS inherits, c.sets || l.set_option AS sets,
+                   CASE WHEN l.inherit_option THEN c.acts_at WHEN c.can_set AND l.set_option THEN cardinality(c.members) END AS acts_at,
+                   c.can_set AND l.set_option AS can_set,
+                   -- Roles that are members of each other's members make very many chains.
+                   row_number() OVER () AS nth
+            FROM chain c
+            JOIN link l ON l.member = c.oid AND l.roleid <> ALL (c.members) AND l.roleid IN (SELECT d.oid FROM useful d)
+            WHERE l.inherit_option AND c.acts_at IS NOT NULL OR c.can_set AND l.set_option
+        ) AS n
+        WHERE n.nth <= 500
+    ), way AS (
+        SELECT c.members, c.inherits, c.sets, h.kind, h.part, h.grantor, h.is_grantable, h.columns, h.holder,
+               -- SUPERUSER is not inherited: such a role has to be become.
+               CASE WHEN h.part <> 'super' THEN c.acts_at WHEN c.can_set THEN cardinality(c.inherits) END AS acts_at
+        FROM chain c
+        JOIN held h ON h.holder = c.oid
+        UNION ALL
+        SELECT ARRAY[v_oid], '{}', '{}', h.kind, h.part, h.grantor, h.is_grantable, h.columns, 0, 0
+        FROM held h
+        WHERE h.holder = 0
+    ), possible AS MATERIALIZED (
+        SELECT w.*, row_number() OVER () AS way_no, cardinality(w.inherits) AS steps
+        FROM way w
+        WHERE w.acts_at IS NOT NULL
+          -- What an owner took from itself does not matter to whom has it anyway.
+          AND NOT (w.part = 'own' AND EXISTS (SELECT FROM way o WHERE o.part IN ('whole', 'super') AND o.acts_at = 0))
+    ), step AS (
+        SELECT p.way_no, m.nth, r.rolname::text AS name,
+               CASE WHEN m.nth > 1 THEN CASE WHEN m.nth = p.acts_at + 1 THEN 'SET ROLE ' ELSE '' END END
+               || quote_ident(r.rolname) || CASE WHEN i.role_oid IS NOT NULL THEN ' (intermediate role)' ELSE '' END AS label,
+               CASE WHEN m.nth > 1 THEN coalesce((SELECT string_agg(coalesce(quote_ident(g.rolname), u.oid::text), ', ' ORDER BY g.rolname)
+                                                  FROM unnest(l.grantors) AS u (oid) LEFT JOIN pg_roles g ON g.oid = u.oid), '') END AS grantor,
+               CASE WHEN m.nth > 1 THEN coalesce(s.source, 'unmanaged') END AS source
+        FROM possible p
+        CROSS JOIN LATERAL unnest(p.members) WITH ORDINALITY AS m (oid, nth)
+        JOIN pg_roles r ON r.oid = m.oid
+        LEFT JOIN auth.intermediate_role i ON i.role_oid = m.oid
+        LEFT JOIN link l ON m.nth > 1 AND l.roleid = m.oid AND l.member = p.members[m.nth - 1]
+        LEFT JOIN unsecure.membership_source s ON m.nth > 1 AND s.roleid = m.oid AND s.member = p.members[m.nth - 1]
+    ), told AS (
+        SELECT s.way_no, array_agg(s.name ORDER BY s.nth) AS names, string_agg(coalesce(s.label, quote_ident(s.name)), ' → ' ORDER BY s.nth) AS path,
+               array_agg(s.grantor ORDER BY s.nth) FILTER (WHERE s.nth > 1) AS grantors,
+               string_agg(s.source, ' → ' ORDER BY s.nth) AS source
+        FROM step s
+        GROUP BY s.way_no
+    ), item AS MATERIALIZED (
+        SELECT x.grantee, x.grantor, x.is_grantable, false AS is_on_columns
+        FROM aclexplode(CASE v_object.kind WHEN 'column' THEN v_object.table_acl ELSE v_object.acl END) AS x
+        WHERE x.privilege_type = v_asked.privilege
+        UNION
+        SELECT x.grantee, x.grantor, x.is_grantable, true
+        FROM pg_attribute a
+        CROSS JOIN LATERAL aclexplode(a.attacl) AS x
+        WHERE v_object.classid = 'pg_class'::regclass AND a.attrelid = v_object.objid AND x.privilege_type = v_asked.privilege
+          AND v_object.objsubid IN (0, a.attnum) AND NOT a.attisdropped
+    ), answer AS (
+        SELECT CASE p.holder WHEN 0 THEN 'PUBLIC' ELSE t.path END || ' → '
+               || CASE p.kind WHEN 'superuser' THEN 'superuser: ' WHEN 'owner' THEN 'owner: ' ELSE '' END
+               || CASE p.part WHEN 'own' THEN 'may grant itself ' ELSE '' END
+               || v_asked.privilege
+               || coalesce(' (' || (SELECT string_agg(quote_ident(n), ', ' ORDER BY o) FROM unnest(CASE p.part WHEN 'columns' THEN p.columns END)
+                                    WITH ORDINALITY AS t (n, o)) || ')', '')
+               || CASE WHEN v_asked.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END || ' on '
+               -- What is granted on the table is granted on its columns.
+               || CASE WHEN v_object.kind = 'column' AND p.columns IS NULL AND p.grantor IS NOT NULL THEN 'table ' || v_object.label
+                       ELSE unsecure.object_text(v_object) END AS path,
+               CASE WHEN p.part = 'columns' THEN 'columns'
+                    WHEN p.kind = 'direct' AND p.steps > 0 THEN 'membership' ELSE p.kind END AS kind,
+               p.acts_at = 0 AND p.part <> 'own' AS is_effective,
+               p.is_grantable, t.names, p.inherits, p.sets,
+               CASE WHEN p.holder = 0 THEN '{}' ELSE coalesce(t.grantors, '{}') END
+               || coalesce((SELECT quote_ident(g.rolname) FROM pg_roles g WHERE g.oid = p.grantor), p.grantor::text, '') AS grantors,
+               concat_ws(' → ', CASE WHEN p.holder <> 0 THEN t.source END, CASE
+                   WHEN EXISTS (SELECT FROM auth.intermediate_role i WHERE i.role_oid = p.holder) THEN 'declaration'
+                   WHEN p.kind IN ('direct', 'owner', 'public') AND unsecure.is_declared(
+                            CASE p.holder WHEN 0 THEN v_rules
+                                          ELSE coalesce((SELECT d.grants FROM auth.role_declaration d JOIN pg_roles r ON r.rolname = d.role_name WHERE r.oid = p.holder), '[]') END,
+                            v_object, v_asked.privilege, v_asked.is_grantable)
+                       THEN 'declaration'
+                   ELSE 'unmanaged' END) AS source,
+               CASE
+                   WHEN p.steps > 0 THEN unsecure.end_of_membership(p.members[2], p.members[1])
+                   WHEN p.part = 'super' THEN CASE WHEN p.holder <> 10 THEN format('ALTER ROLE %I NOSUPERUSER', _role_name) END
+                   WHEN p.kind = 'owner' THEN unsecure.new_owner_statement(v_object)
+                   WHEN p.grantor IS NOT NULL THEN unsecure.revoke_statement(
+                       v_object, ARRAY[v_asked.privilege], p.holder, p.grantor, p.columns, v_asked.is_grantable,
+                       -- Who was given it by this one, when nobody else gave this one the right to.
+                       p.is_grantable
+                       AND EXISTS (SELECT FROM item i WHERE i.grantor = p.holder AND i.is_on_columns = (p.columns IS NOT NULL))
+                       AND NOT EXISTS (SELECT FROM item i WHERE i.grantee = p.holder AND i.grantor <> p.grantor AND i.is_grantable
+                                       AND i.is_on_columns = (p.columns IS NOT NULL)))
+               END AS ends_with,
+               p.steps, p.acts_at, p.part, p.members
+        FROM possible p
+        JOIN told t ON t.way_no = p.way_no
+    ), lacking AS (
+        SELECT DISTINCT m.what, w.acts_as
+        FROM (SELECT a.members[a.acts_at + 1] AS acts_as FROM answer a UNION SELECT v_oid WHERE NOT EXISTS (SELECT FROM answer)) AS w
+        CROSS JOIN LATERAL unnest(unsecure.missing_layers(v_object, v_oid, w.acts_as)) AS m (what)
+    )
+    SELECT f.path, f.kind, f.is_effective, f.is_grantable, f.roles, f.inherits, f.sets, f.grantors, f.source, f.ends_with
+    FROM (
+        SELECT 1 AS nth, a.path, a.kind, a.is_effective, a.is_grantable, a.names AS roles, a.inherits, a.sets, a.grantors, a.source, a.ends_with, a.steps
+        FROM answer a
+        UNION ALL
+        SELECT 2, format('nothing gives %I %s', _role_name, v_what), 'missing', false, false, ARRAY[_role_name], '{}', '{}', '{}', NULL, NULL, 0
+        WHERE NOT EXISTS (SELECT FROM answer a WHERE a.part <> 'columns')
+        UNION ALL
+        SELECT 3, format('%I lacks %s', r.rolname, l.what), 'missing', false, false, ARRAY[r.rolname::text], '{}', '{}', '{}', NULL, NULL, 0
+        FROM lacking l
+        JOIN pg_roles r ON r.oid = l.acts_as
+        UNION ALL
+        SELECT 4, p.problem, 'missing', false, false, ARRAY[_role_name], '{}', '{}', '{}', NULL, NULL, 0
+        FROM (SELECT unsecure.login_problem(v_oid) AS problem) AS p
+        WHERE p.problem IS NOT NULL
+    ) AS f
+    ORDER BY f.nth, f.is_effective DESC, f.steps, f.path COLLATE "C", f.grantors;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.explain_access(text, text, text) IS
+    'Every way in which a role has a privilege (any case; WITH GRANT OPTION may follow) on an object (as in: table app.orders; column '
+    'app.orders.price; function app.f(integer); schema app; database shop), and what is missing. path: readable; SET ROLE stands where it has to '
+    'be said. kind: direct (one row per grantor), membership, owner, public, predefined (role), superuser; columns: of a table only those; '
+    'missing: what it needs beside, to make use of it (USAGE on the schema, CONNECT, a login), or that nothing gives the privilege. '
+    'is_effective: at once; false: only after SET ROLE, or (owner) after granting it to itself. roles: from the role to the one that holds the '
+    'privilege; inherits, sets: the options of each membership between them; grantors: of each, then of the privilege (empty: nobody granted '
+    'it). source: of each, then of the privilege: declaration, binding, unmanaged (elevation: reserved). ends_with: the statements that end this '
+    'way for this role alone, by the owner or a superuser; what a declaration gives, comes back unless it is changed there. RW019: no such role; '
+    'RW525: no such object; RW526: the object has no such privilege.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.is_declared(jsonb, unsecure.named_object, text, boolean),
+    unsecure.privilege_holders(unsecure.named_object, text, boolean),
+    unsecure.revoke_statement(unsecure.named_object, text[], oid, oid, text[], boolean, boolean),
+    unsecure.new_owner_statement(unsecure.named_object),
+    unsecure.end_of_membership(oid, oid),
+    unsecure.missing_layers(unsecure.named_object, oid, oid),
+    unsecure.login_problem(oid),
+    auth.explain_access(text, text, text)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.explain_access(text, text, text) TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/grant/who_can.sql
+-- +goose StatementBegin
+-- The other way round: all roles that have a privilege, from those that hold it down through their members.
+
+CREATE OR REPLACE FUNCTION auth.who_can(
+    _privilege text,
+    _object    text
+)
+RETURNS TABLE (
+    role_name    text,
+    can_login    boolean,
+    is_effective boolean,
+    kind         text,
+    path         text,
+    is_grantable boolean,
+    source       text,
+    missing      text[]
+)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+SET jit = off
+SET enable_nestloop = off -- PostgreSQL cannot know how many members there are
+SET enable_mergejoin = off
+SET work_mem = '64MB'
+AS $function$
+DECLARE
+    v_object    unsecure.named_object := unsecure.find_object(_object);
+    v_asked     record := unsecure.read_privilege(v_object, _privilege);
+    v_schema    unsecure.named_object := CASE WHEN v_object.kind <> 'schema' AND v_object.schema_oid IS NOT NULL
+                                           THEN unsecure.find_object('schema ' || quote_ident(v_object.schema_name)) END;
+    v_base      unsecure.named_object := CASE WHEN v_object.kind = 'database' THEN v_object
+                                           WHEN v_object.kind NOT IN ('tablespace', 'parameter') THEN unsecure.find_object('database ' || quote_ident(current_database())) END;
+    v_what      text := format('%s%s on %s', v_asked.privilege, CASE WHEN v_asked.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, unsecure.object_text(v_object));
+    v_is_usable boolean := coalesce(has_schema_privilege('public', v_schema.objid, 'USAGE'), false);
+    v_is_open   boolean := coalesce(has_database_privilege('public', v_base.objid, 'CONNECT'), false);
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE link AS MATERIALIZED (
+        SELECT l.roleid, l.member, l.inherit_option, l.set_option FROM unsecure.membership_link l
+    ), held AS MATERIALIZED (
+        SELECT * FROM unsecure.privilege_holders(v_object, v_asked.privilege, v_asked.is_grantable)
+    ), seed AS (
+        SELECT h.holder, h.part FROM held h
+        UNION
+        SELECT h.holder, 'grantable' FROM held h WHERE h.is_grantable AND h.part IN ('whole', 'own')
+        UNION
+        -- The layers above.
+        SELECT h.holder, 'schema' FROM unsecure.privilege_holders(v_schema, 'USAGE', false) AS h WHERE h.part = 'whole' AND v_schema.objid IS NOT NULL
+        UNION
+        SELECT h.holder, 'database' FROM unsecure.privilege_holders(v_base, 'CONNECT', false) AS h WHERE h.part = 'whole' AND v_base.objid IS NOT NULL
+    ), walk (oid, part, is_inherited, next_oid, next_is_inherited) AS (
+        -- Each link once, however many ways lead over it; PostgreSQL walks breadth first, so the first row of a role is its shortest way.
+        SELECT s.holder, s.part, true, NULL::oid, NULL::boolean FROM seed s WHERE s.holder <> 0
+        UNION
+        SELECT l.member, w.part, w.is_inherited AND l.inherit_option AND w.part <> 'super', w.oid, w.is_inherited
+        FROM walk w
+        JOIN link l ON l.roleid = w.oid
+        WHERE l.set_option AND w.part NOT IN ('schema', 'database') OR w.is_inherited AND l.inherit_option AND w.part <> 'super'
+    ), first AS MATERIALIZED (
+        SELECT DISTINCT ON (n.oid, n.part, n.is_inherited) n.*
+        FROM (SELECT w.*, row_number() OVER () AS nth FROM walk w) AS n
+        ORDER BY n.oid, n.part, n.is_inherited, n.nth
+    ), node AS MATERIALIZED (
+        SELECT f.*, r.rolname, r.rolcanlogin AND coalesce(r.rolvaliduntil > statement_timestamp(), true) AS can_login, r.rolsuper,
+               quote_ident(r.rolname) || CASE WHEN i.role_oid IS NOT NULL THEN ' (intermediate role)' ELSE '' END AS label, coalesce(s.source, 'unmanaged') AS source
+        FROM first f
+        JOIN pg_roles r ON r.oid = f.oid
+        LEFT JOIN auth.intermediate_role i ON i.role_oid = f.oid
+        LEFT JOIN unsecure.membership_source s ON s.member = f.oid AND s.roleid = f.next_oid
+        WHERE f.part NOT IN ('grantable', 'schema', 'database')
+    ), tree (oid, part, is_inherited, holder, holder_label, acts_as, depth, path, source, rolname, can_login, rolsuper) AS (
+        SELECT n.oid, n.part, true, n.oid, n.label, n.oid, 0, n.label, NULL::text, n.rolname, n.can_login, n.rolsuper
+        FROM node n
+        WHERE n.next_oid IS NULL
+        UNION ALL
+        SELECT n.oid, n.part, n.is_inherited, t.holder, t.holder_label, CASE WHEN n.is_inherited THEN n.oid ELSE t.acts_as END, t.depth + 1,
+               -- Who wants to read all of a long chain asks auth.explain_access.
+               n.label || CASE WHEN t.depth >= 30 THEN ' → … → ' || t.holder_label
+                               WHEN t.is_inherited AND NOT n.is_inherited THEN ' → SET ROLE ' || t.path
+                               ELSE ' → ' || t.path END,
+               concat_ws(' → ', n.source, CASE WHEN t.depth < 30 THEN t.source END), n.rolname, n.can_login, n.rolsuper
+        FROM tree t
+        JOIN node n ON n.next_oid = t.oid AND n.next_is_inherited = t.is_inherited AND n.part = t.part
+    ), holder AS MATERIALIZED (
+        -- One word for each that holds it: it does not matter who granted it.
+        SELECT h.holder, h.part, min(h.kind) FILTER (WHERE h.nth = 1) AS kind, bool_or(h.is_grantable) AS is_grantable,
+               (SELECT string_agg(DISTINCT quote_ident(c), ', ') FROM unnest(array_agg(h.columns_text)) AS x (t), unnest(x.t::text[]) AS c
+                WHERE h.part = 'columns') AS columns,
+               CASE WHEN bool_or(i.role_oid IS NOT NULL OR h.kind IN ('direct', 'owner', 'public')
+                                 AND unsecure.is_declared(d.grants, v_object, v_asked.privilege, v_asked.is_grantable)) THEN 'declaration' ELSE 'unmanaged' END AS source
+        FROM (
+            SELECT a.*, a.columns::text AS columns_text, row_number() OVER (PARTITION BY a.holder, a.part ORDER BY a.kind = 'owner' DESC, a.kind) AS nth
+            FROM held a
+        ) AS h
+        LEFT JOIN pg_roles r ON r.oid = h.holder
+        LEFT JOIN auth.role_declaration d ON d.role_name = coalesce(r.rolname, 'public')
+        LEFT JOIN auth.intermediate_role i ON i.role_oid = h.holder
+        GROUP BY h.holder, h.part
+    ), best AS (
+        -- A role's best way: at once rather than by SET ROLE, the whole object rather than some columns.
+        SELECT DISTINCT ON (t.oid, t.part IN ('whole', 'super')) t.*
+        FROM tree t
+        ORDER BY t.oid, t.part IN ('whole', 'super'), t.is_inherited DESC, t.part = 'super' DESC, t.part = 'own' DESC, t.depth
+    )
+    SELECT f.role_name, f.can_login, f.is_effective, f.kind, f.path, f.is_grantable, f.source, f.missing
+    FROM (
+        SELECT b.rolname::text AS role_name, b.can_login, b.is_inherited AND b.part <> 'own' AS is_effective,
+               CASE WHEN b.part = 'columns' THEN 'columns' WHEN h.kind = 'direct' AND b.depth > 0 THEN 'membership' ELSE h.kind END AS kind,
+               b.path || ' → ' || CASE WHEN h.kind IN ('superuser', 'owner') THEN h.kind || ': ' ELSE '' END || CASE b.part WHEN 'own' THEN 'may grant itself ' ELSE '' END
+               || CASE b.part WHEN 'columns' THEN format('%s (%s)%s', v_asked.privilege, h.columns, substr(v_what, length(v_asked.privilege) + 1)) ELSE v_what END AS path,
+               b.part = 'super' OR b.part = 'columns' AND h.is_grantable OR ge.oid IS NOT NULL OR gs.oid IS NOT NULL AND NOT b.is_inherited AS is_grantable,
+               concat_ws(' → ', b.source, h.source) AS source,
+               array_remove(ARRAY[
+                   CASE WHEN v_schema.objid IS NOT NULL AND u.oid IS NULL AND NOT a.rolsuper AND NOT v_is_usable
+                        THEN format('USAGE on schema %I', v_object.schema_name) END,
+                   CASE WHEN v_base.objid IS NOT NULL AND c.oid IS NULL AND NOT b.rolsuper AND NOT v_is_open
+                        THEN format('CONNECT on database %s', v_base.label) END], NULL) AS missing
+        FROM best b
+        JOIN pg_roles a ON a.oid = b.acts_as
+        JOIN holder h ON h.holder = b.holder AND h.part = b.part
+        LEFT JOIN first u ON u.oid = b.acts_as AND u.part = 'schema' AND u.is_inherited
+        LEFT JOIN first c ON c.oid = b.oid AND c.part = 'database' AND c.is_inherited
+        LEFT JOIN first ge ON ge.oid = b.oid AND ge.part = 'grantable' AND ge.is_inherited
+        LEFT JOIN first gs ON gs.oid = b.oid AND gs.part = 'grantable' AND NOT gs.is_inherited
+        LEFT JOIN best o ON o.oid = b.oid AND o.part IN ('whole', 'super') AND o.is_inherited AND b.part NOT IN ('whole', 'super')
+        WHERE o.oid IS NULL
+        UNION ALL
+        SELECT 'PUBLIC', NULL, true, CASE h.part WHEN 'columns' THEN 'columns' ELSE 'public' END,
+               'PUBLIC → ' || CASE h.part WHEN 'columns' THEN format('%s (%s)%s', v_asked.privilege, h.columns, substr(v_what, length(v_asked.privilege) + 1)) ELSE v_what END,
+               h.is_grantable, h.source, NULL
+        FROM holder h
+        WHERE h.holder = 0
+    ) AS f
+    ORDER BY f.can_login IS NULL DESC, f.is_effective DESC, f.role_name COLLATE "C", f.kind;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.who_can(text, text) IS
+    'All roles that have a privilege (any case; WITH GRANT OPTION may follow) on an object (named as for auth.explain_access): one row each, and '
+    'one for PUBLIC (can_login NULL) when everybody has it. is_effective: at once; false: only after SET ROLE, or (owner) after granting it to '
+    'itself. kind, path, source: as auth.explain_access has them, of the shortest way. kind columns: only those. is_grantable: may give it to '
+    'others. missing: what a role lacks beside: USAGE on the schema, CONNECT on the database. RW525: no such object; RW526: the object has no '
+    'such privilege.';
+
+REVOKE ALL ON FUNCTION auth.who_can(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.who_can(text, text) TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
+-- from sql/grant/remaining_access.sql
+-- +goose StatementBegin
+-- What a role can do although no declaration of its own says so: a declaration takes away grants, not what PUBLIC has, what the role owns, or is.
+
+-- What PUBLIC has on what people made, and of PostgreSQL's own objects on those whose privileges somebody changed.
+CREATE OR REPLACE FUNCTION unsecure.public_privileges()
+RETURNS TABLE (object unsecure.named_object, grantor oid, privileges text[])
+LANGUAGE sql
+STABLE
+ROWS 1000
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    WITH item AS MATERIALIZED (
+        SELECT o.kind, o.classid, o.objid, 0 AS objsubid, o.schema_oid, o.schema_name, o.name, NULL::text AS column_name, o.label, o.owner, o.acl, o.acl_code,
+               coalesce(o.schema_name IN ('pg_catalog', 'information_schema', 'pg_toast')
+                        OR o.kind = 'schema' AND o.name IN ('pg_catalog', 'information_schema', 'pg_toast')
+                        OR o.kind = 'language' AND o.objid < 16384, false) AS is_system
+        FROM unsecure.acl_object o
+        -- Nobody connects to such a one.
+        LEFT JOIN pg_database d ON o.kind = 'database' AND d.oid = o.objid
+        WHERE d.datallowconn IS NOT FALSE
+        UNION ALL
+        SELECT 'column', o.classid, o.objid, a.attnum, o.schema_oid, o.schema_name, o.name, a.attname, o.label, o.owner, a.attacl, NULL,
+               o.schema_name IN ('pg_catalog', 'information_schema', 'pg_toast')
+        FROM pg_attribute a
+        JOIN unsecure.acl_object o ON o.classid = 'pg_class'::regclass AND o.objid = a.attrelid
+        WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
+    )
+    SELECT ROW(i.kind, i.classid, i.objid, i.objsubid, i.schema_oid, i.schema_name, i.name, i.column_name, i.label, i.owner, i.acl,
+               NULL)::unsecure.named_object,
+           g.grantor, g.privileges
+    FROM item i
+    CROSS JOIN LATERAL (
+        SELECT x.grantor, array_agg(x.privilege_type ORDER BY x.privilege_type) AS privileges
+        FROM aclexplode(coalesce(i.acl, acldefault(i.acl_code, i.owner))) AS x
+        WHERE x.grantee = 0
+          AND (NOT i.is_system OR NOT EXISTS (
+                  SELECT
+                  FROM aclexplode(coalesce((SELECT p.initprivs FROM pg_init_privs p WHERE p.classoid = i.classid AND p.objoid = i.objid AND p.objsubid = i.objsubid),
+                                           acldefault(i.acl_code, i.owner))) AS n
+                  WHERE n.grantee = 0 AND n.privilege_type = x.privilege_type)
+              -- initdb writes down what it granted before it makes this schema.
+              AND NOT (i.kind IN ('table', 'schema') AND i.objid < 16384 AND 'information_schema' IN (i.schema_name, i.name)
+                       AND x.privilege_type IN ('SELECT', 'USAGE')))
+        GROUP BY x.grantor
+    ) AS g
+    WHERE NOT i.is_system OR i.acl IS NOT NULL;
+$function$;
+
+COMMENT ON FUNCTION unsecure.public_privileges() IS
+    'What PUBLIC has in this database and on what all databases share, except what PostgreSQL gives it on its own objects.';
+
+-- From the catalog's own words for an object to the ones of ALTER … OWNER TO.
+CREATE OR REPLACE FUNCTION unsecure.take_over_statement(
+    _type     text,
+    _identity text,
+    _owner    text
+)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+RETURN CASE
+    WHEN _type IN ('operator', 'operator class', 'operator family', 'conversion', 'collation', 'text search dictionary', 'text search configuration',
+                   'event trigger', 'publication', 'subscription', 'statistics object')
+    THEN format('ALTER %s %s OWNER TO CURRENT_USER', CASE _type WHEN 'statistics object' THEN 'STATISTICS' ELSE upper(_type) END, _identity)
+    ELSE format('REASSIGN OWNED BY %I TO CURRENT_USER', _owner)
+END;
+
+COMMENT ON FUNCTION unsecure.take_over_statement(text, text, text) IS 'The statement by which the caller takes over an object that has no privileges (type and identity as in pg_identify_object).';
+
+CREATE OR REPLACE FUNCTION auth.remaining_access(_role_name text)
+RETURNS TABLE (
+    way       text,
+    object    text,
+    privilege text,
+    path      text,
+    statement text
+)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+SET jit = off
+SET work_mem = '64MB'
+AS $function$
+DECLARE
+    v_oid    oid := (SELECT r.oid FROM pg_roles r WHERE r.rolname = _role_name);
+    v_grants jsonb := coalesce((SELECT d.grants FROM auth.role_declaration d WHERE d.role_name = _role_name), '[]');
+    v_here   oid := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+BEGIN
+    IF v_oid IS NULL THEN
+        RAISE EXCEPTION 'role % does not exist', coalesce(quote_ident(_role_name), 'NULL')
+            USING ERRCODE = 'RW019', HINT = 'pg_roles lists the roles.';
+    END IF;
+
+    RETURN QUERY
+    WITH RECURSIVE link AS MATERIALIZED (
+        SELECT l.* FROM unsecure.membership_link l
+    ), own AS MATERIALIZED (
+        SELECT l.*, r.rolname,
+               EXISTS (SELECT FROM jsonb_array_elements(v_grants) AS e WHERE e ->> 'type' = 'membership' AND e ->> 'role' = r.rolname)
+               OR EXISTS (SELECT FROM auth.intermediate_role i WHERE i.role_oid = l.roleid) AS is_declared
+        FROM link l
+        JOIN pg_roles r ON r.oid = l.roleid
+        WHERE l.member = v_oid
+    ), above (oid, acts_at, can_set, members) AS (
+        -- As in auth.explain_access; the shortest way of each kind to each role.
+        SELECT v_oid, 0, true, ARRAY[v_oid]
+        UNION ALL
+        SELECT n.roleid, n.acts_at, n.can_set, n.members
+        FROM (
+            SELECT l.roleid, CASE WHEN l.inherit_option THEN a.acts_at ELSE cardinality(a.members) END AS acts_at,
+                   a.can_set AND l.set_option AS can_set, a.members || l.roleid AS members,
+                   row_number() OVER (PARTITION BY l.roleid, l.inherit_option AND a.acts_at = 0, a.can_set AND l.set_option) AS nth
+            FROM above a
+            JOIN link l ON l.member = a.oid AND l.roleid <> ALL (a.members)
+            WHERE l.inherit_option OR a.can_set AND l.set_option
+        ) AS n
+        WHERE n.nth = 1
+    ), reached AS MATERIALIZED (
+        SELECT DISTINCT ON (a.oid) a.oid, a.members, r.rolname, a.acts_at = 0 AS is_inherited, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolbypassrls,
+               (SELECT string_agg(CASE WHEN m.nth > 1 AND m.nth = a.acts_at + 1 THEN 'SET ROLE ' ELSE '' END || quote_ident(o.rolname), ' → ' ORDER BY m.nth)
+                FROM unnest(a.members) WITH ORDINALITY AS m (oid, nth)
+                JOIN pg_roles o ON o.oid = m.oid) AS path
+        FROM above a
+        JOIN pg_roles r ON r.oid = a.oid
+        WHERE a.oid <> v_oid
+        ORDER BY a.oid, a.acts_at = 0 DESC, cardinality(a.members)
+    ), settable AS MATERIALIZED (
+        SELECT DISTINCT ON (a.oid) a.oid, r.rolname, a.members
+        FROM above a
+        JOIN pg_roles r ON r.oid = a.oid
+        WHERE a.can_set
+        ORDER BY a.oid, cardinality(a.members)
+    ), usable AS MATERIALIZED (
+        -- What PUBLIC has in a schema that the role cannot use, it does not reach.
+        SELECT n.oid
+        FROM pg_namespace n
+        WHERE EXISTS (SELECT FROM settable s WHERE has_schema_privilege(s.oid, n.oid, 'USAGE'))
+    ), rest (nth, way, object, privilege, path, statement) AS (
+        SELECT 1, 'attribute', format('role %I', _role_name), a.name, quote_ident(_role_name),
+               CASE WHEN v_oid <> 10 OR a.name <> 'SUPERUSER' THEN format('ALTER ROLE %I NO%s', _role_name, a.name) END
+        FROM pg_roles r
+        CROSS JOIN LATERAL (VALUES ('SUPERUSER', r.rolsuper), ('CREATEROLE', r.rolcreaterole), ('CREATEDB', r.rolcreatedb), ('REPLICATION', r.rolreplication),
+                                   ('BYPASSRLS', r.rolbypassrls)) AS a (name, has_it)
+        WHERE r.oid = v_oid AND a.has_it
+        UNION ALL
+        -- Attributes are not inherited: such a role has to be become.
+        SELECT 1, 'attribute', format('role %I', r.rolname), a.name,
+               (SELECT string_agg(CASE WHEN m.nth = cardinality(s.members) THEN 'SET ROLE ' ELSE '' END || quote_ident(o.rolname), ' → ' ORDER BY m.nth)
+                FROM unnest(s.members) WITH ORDINALITY AS m (oid, nth)
+                JOIN pg_roles o ON o.oid = m.oid),
+               unsecure.end_of_membership(s.members[2], s.members[1])
+        FROM settable s
+        JOIN pg_roles r ON r.oid = s.oid
+        CROSS JOIN LATERAL (VALUES ('SUPERUSER', r.rolsuper), ('CREATEROLE', r.rolcreaterole), ('CREATEDB', r.rolcreatedb), ('REPLICATION', r.rolreplication),
+                                   ('BYPASSRLS', r.rolbypassrls)) AS a (name, has_it)
+        WHERE s.oid <> v_oid AND a.has_it
+        UNION ALL
+        SELECT 2, 'predefined', format('role %I', r.rolname), CASE WHEN r.is_inherited THEN 'INHERIT' ELSE 'SET' END, r.path,
+               unsecure.end_of_membership(r.members[2], r.members[1])
+        FROM reached r
+        WHERE starts_with(r.rolname, 'pg_')
+          AND NOT EXISTS (SELECT FROM own o WHERE o.roleid = r.oid AND o.is_declared)
+        UNION ALL
+        SELECT 3, 'membership', format('role %I', o.rolname),
+               coalesce(nullif(concat_ws(', ', CASE WHEN o.inherit_option THEN 'INHERIT' END, CASE WHEN o.set_option THEN 'SET' END, CASE WHEN o.admin_option THEN 'ADMIN' END), ''),
+                        'nothing'),
+               format('%I → %I', _role_name, o.rolname), unsecure.end_of_membership(o.roleid, v_oid)
+        FROM own o
+        WHERE NOT o.is_declared AND NOT starts_with(o.rolname, 'pg_')
+        UNION ALL
+        SELECT 4, 'owner', CASE WHEN o.objid IS NULL THEN d.type || ' ' || d.identity ELSE unsecure.object_text(n.object) END, 'OWNER', quote_ident(_role_name),
+               CASE WHEN o.objid IS NULL THEN unsecure.take_over_statement(d.type, d.identity, _role_name) ELSE unsecure.new_owner_statement(n.object) END
+        FROM (
+            SELECT s.classid, s.objid, i.type, i.identity
+            FROM pg_shdepend s
+            CROSS JOIN LATERAL pg_identify_object(s.classid, s.objid, s.objsubid) AS i
+            WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = v_oid AND s.deptype = 'o' AND s.dbid IN (0, v_here) AND i.identity IS NOT NULL
+              -- Neither is something that one can own.
+              AND s.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)
+              AND NOT (s.classid = 'pg_class'::regclass AND unsecure.table_of_sequence(s.objid) IS NOT NULL)
+        ) AS d
+        LEFT JOIN unsecure.acl_object o ON o.classid = d.classid AND o.objid = d.objid
+        CROSS JOIN LATERAL (
+            SELECT unsecure.as_named_object(o) AS object
+        ) AS n
+        WHERE o.objid IS NULL OR NOT unsecure.is_declared(v_grants, n.object, 'OWNER')
+        UNION ALL
+        -- Their names are only known there.
+        SELECT 5, 'owner', format('database %I: %s in %s', d.datname, count(*), s.classid::regclass), 'OWNER', quote_ident(_role_name),
+               format('REASSIGN OWNED BY %I TO CURRENT_USER', _role_name)
+        FROM pg_shdepend s
+        JOIN pg_database d ON d.oid = s.dbid
+        WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = v_oid AND s.deptype = 'o' AND s.dbid NOT IN (0, v_here)
+          AND s.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)
+        GROUP BY d.datname, s.classid
+        UNION ALL
+        SELECT 6, 'public', t.object,
+               array_to_string(ARRAY(SELECT DISTINCT e.p FROM unnest(array_agg(t.privileges)) AS a (list), unnest(string_to_array(a.list, ', ')) AS e (p)
+                                     ORDER BY 1), ', '),
+               'PUBLIC', string_agg(t.statement, '; ' ORDER BY t.statement)
+        FROM (
+            SELECT unsecure.object_text(p.object) AS object, array_to_string(l.list, ', ') AS privileges,
+                   unsecure.revoke_statement(p.object, l.list, 0, p.grantor,
+                                             CASE WHEN (p.object).kind = 'column' THEN ARRAY[(p.object).column_name] END) AS statement
+            FROM unsecure.public_privileges() AS p
+            CROSS JOIN LATERAL (
+                SELECT CASE v_grants WHEN '[]' THEN p.privileges
+                                     ELSE ARRAY(SELECT e FROM unnest(p.privileges) AS e WHERE NOT unsecure.is_declared(v_grants, p.object, e)) END AS list
+            ) AS l
+            WHERE ((p.object).schema_oid IS NULL OR (p.object).schema_oid IN (SELECT u.oid FROM usable u))
+              AND l.list <> '{}'
+        ) AS t
+        GROUP BY t.object
+    )
+    SELECT r.way, r.object, r.privilege, r.path, r.statement
+    FROM rest r
+    ORDER BY r.nth, r.object COLLATE "C", r.privilege;
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.remaining_access(text) IS
+    'What a role can do that its stored declaration does not give it, and that no plan takes away, grants to the role itself apart. way: '
+    'attribute (SUPERUSER, CREATEROLE, CREATEDB, REPLICATION, BYPASSRLS: its own, and those of roles that it can become), predefined (pg_* '
+    'roles, through any membership; privilege: INHERIT, or SET when it has to say SET ROLE), membership (in another role, that is not declared; '
+    'privilege: its options), owner (in other databases only counted), public (what PUBLIC has on anything but PostgreSQL''s own objects, and on '
+    'those where somebody changed it, in schemas that the role can use). path: through what. statement: what ends it, for the owner or a '
+    'superuser; of another database: there. RW019: no such role.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.public_privileges(),
+    unsecure.take_over_statement(text, text, text),
+    auth.remaining_access(text)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.remaining_access(text) TO rolewright_operator, rolewright_auditor;
+-- +goose StatementEnd
+
 -- +goose Down
 
+DROP FUNCTION auth.remaining_access;
+DROP FUNCTION unsecure.take_over_statement;
+DROP FUNCTION unsecure.public_privileges;
+DROP FUNCTION auth.who_can;
+DROP FUNCTION auth.explain_access;
+DROP FUNCTION unsecure.login_problem;
+DROP FUNCTION unsecure.missing_layers;
+DROP FUNCTION unsecure.end_of_membership;
+DROP FUNCTION unsecure.new_owner_statement;
+DROP FUNCTION unsecure.revoke_statement;
+DROP FUNCTION unsecure.privilege_holders;
+DROP FUNCTION unsecure.is_declared;
+DROP VIEW unsecure.membership_source;
+DROP VIEW unsecure.membership_link;
+DROP FUNCTION unsecure.read_privilege;
+DROP FUNCTION unsecure.find_object;
+DROP FUNCTION unsecure.find_routine;
+DROP FUNCTION unsecure.type_oid;
+DROP FUNCTION unsecure.name_parts;
+DROP FUNCTION unsecure.object_text;
+DROP FUNCTION unsecure.as_named_object;
+DROP TYPE unsecure.named_object;
+DROP VIEW unsecure.acl_object;
 DROP FUNCTION auth.dump_roles;
 DROP FUNCTION unsecure.dumped_name;
 DROP FUNCTION unsecure.dumped_privileges;
@@ -3012,6 +4430,7 @@ DROP FUNCTION unsecure.borrowing;
 DROP FUNCTION unsecure.own_grantor;
 DROP FUNCTION unsecure.shown_steps;
 DROP FUNCTION unsecure.plan_difference;
+DROP FUNCTION auth.password_salts;
 DROP FUNCTION unsecure.plan_memberships;
 DROP FUNCTION unsecure.plan_logins;
 DROP FUNCTION unsecure.until_literal;
@@ -3030,13 +4449,14 @@ DROP TYPE unsecure.planned_role;
 DROP FUNCTION auth.drop_unused_roles;
 DROP FUNCTION unsecure.unused_roles;
 DROP FUNCTION unsecure.acting_owner;
+DROP FUNCTION unsecure.administrator_to_be;
 DROP FUNCTION unsecure.way_to_act;
 DROP FUNCTION unsecure.may_set_role;
 DROP FUNCTION unsecure.may_administer;
 DROP FUNCTION unsecure.grant_targets;
 DROP TYPE unsecure.grant_target;
 DROP FUNCTION unsecure.is_type_of_its_own;
-DROP FUNCTION unsecure.belongs_to_table;
+DROP FUNCTION unsecure.table_of_sequence;
 DROP FUNCTION unsecure.find_routines;
 DROP FUNCTION unsecure.type_spelling;
 DROP FUNCTION unsecure.grant_elements;

@@ -98,10 +98,15 @@ BEGIN;
 \ir grant/planned_roles.sql
 \ir grant/plan.sql
 \ir grant/role_steps.sql
+\ir grant/password_salts.sql
 \ir grant/difference.sql
 \ir grant/script.sql
 \ir grant/apply.sql
 \ir grant/declare.sql
 \ir grant/dump.sql
+\ir grant/object_name.sql
+\ir grant/explain_access.sql
+\ir grant/who_can.sql
+\ir grant/remaining_access.sql
 
 COMMIT;

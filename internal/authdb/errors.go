@@ -5,6 +5,7 @@ import "fmt"
 // The SQLSTATEs of sql/ERRORS.md that this program tells apart.
 const (
 	ErrBadFeedElements = "RW201"
+	ErrBadDeclaration  = "RW520"
 	ErrRehearsed       = "RW599" // not an error: auth.removal_script has done it all, and taken it back
 )
 

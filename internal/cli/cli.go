@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,19 +56,20 @@ func (a *app) rootCommand() *cobra.Command {
 		Long: `Rolewright keeps PostgreSQL users, identities and groups in step with the directories that they come from, and says who
 may do what: permissions are assigned to groups or users, and explain tells why somebody has one. Login roles and their
 memberships follow the people: role plan tells what would change, role apply changes it, and deprovision, proof, restore
-and delete are for those who leave.
+and delete are for those who leave. What roles may do in the database stands in a file: plan, apply, drift and dump.
 
 The database is that of --database-url, else of DATABASE_URL, else of libpq's PG* variables.
 Results go to stdout, notices and progress to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage,
-3 differs: role plan found something to do, or proof found a way in.`,
+3 differs: plan, role plan or drift found something to do, or proof found a way in.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		RunE:          showHelp,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if a.output != outputTable && a.output != outputJSON {
-				return fmt.Errorf("--output is %s or %s, not %q", outputTable, outputJSON, a.output)
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			known := append([]string{outputTable, outputJSON}, strings.Fields(cmd.Annotations[alsoOutput])...)
+			if !slices.Contains(known, a.output) {
+				return fmt.Errorf("--output is %s, not %q", strings.Join(known, " or "), a.output)
 			}
 			return nil
 		},
@@ -89,6 +92,11 @@ Results go to stdout, notices and progress to stderr. Exit codes: 0 done, 1 fail
 		a.setCommand(),
 		a.explainCommand(),
 		a.roleCommand(),
+		a.planCommand(),
+		a.applyCommand(),
+		a.dumpCommand(),
+		a.driftCommand(),
+		a.whoCanCommand(),
 		a.membershipCommand(),
 		a.deprovisionCommand(),
 		a.restoreCommand(),
@@ -171,8 +179,13 @@ func (a *app) sayDryRun() {
 // inTx calls run in a transaction of a connection of its own. Print what it returns, not within it: before the COMMIT
 // nothing is true yet.
 func inTx[T any](ctx context.Context, a *app, run func(pgx.Tx, *authdb.DB) (T, error)) (T, error) {
+	return inTxOf(ctx, a, "", run)
+}
+
+// inTxOf is inTx in another database of the same server; "" is the one that the URL names.
+func inTxOf[T any](ctx context.Context, a *app, database string, run func(pgx.Tx, *authdb.DB) (T, error)) (T, error) {
 	var result T
-	conn, err := a.connect(ctx)
+	conn, err := a.connectTo(ctx, database)
 	if err != nil {
 		return result, err
 	}

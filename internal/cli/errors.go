@@ -12,6 +12,7 @@ import (
 
 	"github.com/rolewright/rolewright/internal/authdb"
 	"github.com/rolewright/rolewright/internal/feed"
+	"github.com/rolewright/rolewright/internal/policy"
 )
 
 // Exit codes.
@@ -56,6 +57,8 @@ func report(w io.Writer, err error) int {
 	var missing *authdb.NotFoundError
 	var bad *badFeedError
 	var unreachable *pgconn.ConnectError
+	var plan *refusedPlanError
+	var wrong *policy.Problems
 	switch {
 	case errors.Is(err, context.Canceled):
 		message = "interrupted"
@@ -72,6 +75,10 @@ func report(w io.Writer, err error) int {
 	case errors.As(err, &bad):
 		sqlstate = authdb.ErrBadFeedElements
 		hint = "Correct these lines and send all of it again."
+	case errors.As(err, &plan):
+		detail, hint = plan.detail, plan.hint
+	case errors.As(err, &wrong):
+		message = "the file is not understood; nothing was changed\n" + message
 	}
 
 	fmt.Fprintln(w, "rolewright:", escapeLines(message))

@@ -13,12 +13,24 @@ import (
 
 func (a *app) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain USER PERMISSION",
-		Short: "Tell why a user has a permission, or what is missing",
+		Use:   "explain (USER PERMISSION | ROLE OBJECT PRIVILEGE)",
+		Short: "Tell why a user has a permission, or a role a privilege, or what is missing",
 		Long: `Tells why a user has a permission in a tenant: every path from an identity or a membership to what is assigned, and when it ends.
-For a user who has it not, tells every path that would give it and what each misses. The exit code is 0 for both answers.`,
-		Args: cobra.ExactArgs(2),
+For a user who has it not, tells every path that would give it and what each misses. The exit code is 0 for both answers.
+
+With three arguments, tells every way in which a role has a privilege on an object of the database, where it comes from, and
+the statements that end it.
+` + aboutObjects + `
+
+  rolewright explain reporting 'table app.orders' select`,
+		Args: cobra.RangeArgs(2, 3),
 		RunE: func(cmd *cobra.Command, names []string) error {
+			if len(names) == 3 {
+				if cmd.Flags().Changed("tenant") {
+					return usageErrorf("--tenant is for permissions: privileges belong to a database")
+				}
+				return a.explainAccess(cmd, names[0], names[1], names[2])
+			}
 			var q question
 			paths, err := read(cmd.Context(), a, func(db *authdb.DB) (paths []authdb.PermissionPath, err error) {
 				if q, err = questionOf(cmd, db, names); err != nil {

@@ -41,7 +41,11 @@ func (a *app) readPassword() (string, error) {
 		}
 		return password, checkPassword(password)
 	}
-	line, err := bufio.NewReader(io.LimitReader(a.in, maxPassword+2)).ReadBytes('\n')
+	return firstLine(a.in)
+}
+
+func firstLine(in io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(in, maxPassword+2)).ReadBytes('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
@@ -74,16 +78,21 @@ func scramVerifier(password string) (string, error) {
 	// The salt is never read back, so rand.Read cannot fail unnoticed: it ends the program instead.
 	salt := make([]byte, scramSaltLength)
 	_, _ = rand.Read(salt)
+	return scramVerifierWith(password, salt, scramIterations)
+}
+
+// scramVerifierWith makes the verifier that a password had already.
+func scramVerifierWith(password string, salt []byte, iterations int) (string, error) {
 	client, err := scram.SHA256.NewClientUnprepped("", saslprep(password), "")
 	if err != nil {
 		return "", err
 	}
-	keys, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: scramIterations})
+	keys, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: iterations})
 	if err != nil {
 		return "", err
 	}
 	base := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, base(salt), base(keys.StoredKey), base(keys.ServerKey)), nil
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, base(salt), base(keys.StoredKey), base(keys.ServerKey)), nil
 }
 
 // saslprep normalizes as PostgreSQL does at a login: what cannot be normalized is taken as it is.

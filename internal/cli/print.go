@@ -18,6 +18,9 @@ const (
 	outputJSON  = "json"
 )
 
+// alsoOutput is the annotation of commands that know more kinds of output.
+const alsoOutput = "output"
+
 // column is a table's title and how a row's cell is made.
 type column[T any] struct {
 	title string

@@ -25,7 +25,7 @@ func (a *app) roleCommand() *cobra.Command {
 		act("release", "released", "Stop managing roles; they stay as they are", (*authdb.DB).ReleaseRole),
 		act("protect", "protected", "Keep roles, also those to come, from being changed by Rolewright", (*authdb.DB).ProtectRole),
 		act("unprotect", "unprotected", "Take the protection off roles", (*authdb.DB).UnprotectRole),
-		a.rolePlan(), a.roleApply(),
+		a.rolePlan(), a.roleApply(), a.roleRemaining(),
 	)
 }
 

@@ -102,7 +102,7 @@ BEGIN
         FROM unnest(v_steps) AS s
         CROSS JOIN LATERAL (VALUES (s.grantee), (s.object)) AS n (name)
         JOIN pg_roles r ON quote_ident(r.rolname) = n.name OR r.rolname = n.name
-        WHERE s.phase IN (44, 45)
+        WHERE s.phase IN (44, 46)
         GROUP BY r.rolname));
     SELECT coalesce(array_agg(c.statement ORDER BY c.nth), '{}'), coalesce(array_agg(c.actor ORDER BY c.nth), '{}')
     INTO statements, actors

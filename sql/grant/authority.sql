@@ -10,9 +10,10 @@ LANGUAGE sql
 STABLE
 AS $function$
     SELECT c.rolsuper
-        OR pg_has_role(_caller, _role, 'MEMBER WITH ADMIN OPTION')
         -- Up to PostgreSQL 15, CREATEROLE is enough for every role that is no superuser.
         OR c.rolcreaterole AND NOT r.rolsuper AND current_setting('server_version_num')::integer < 160000
+        -- Not pg_has_role: it counts ADMIN that the caller would have to SET ROLE for, which GRANT does not.
+        OR EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = _role AND m.admin_option AND pg_has_role(_caller, m.member, 'USAGE'))
     FROM pg_roles c
     CROSS JOIN pg_roles r
     WHERE c.oid = _caller AND r.oid = _role;
@@ -57,6 +58,26 @@ $function$;
 COMMENT ON FUNCTION unsecure.way_to_act(oid, oid) IS
     'How the caller gets a role''s rights: own (he has them), set (SET ROLE), borrow (a membership that he gives himself); NULL: not at all.';
 
+-- Who does not administer a role himself may be able to act as somebody who does.
+CREATE OR REPLACE FUNCTION unsecure.administrator_to_be(
+    _caller oid,
+    _role   oid
+)
+RETURNS oid
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT CASE WHEN unsecure.may_administer(_caller, _role) THEN _caller
+                ELSE (SELECT m.member
+                      FROM pg_auth_members m
+                      WHERE m.roleid = _role AND m.admin_option AND unsecure.way_to_act(_caller, m.member) IS NOT NULL
+                      ORDER BY m.member
+                      LIMIT 1) END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.administrator_to_be(oid, oid) IS
+    'The caller, when he may administer a role; else the role that he has to be a member of to do it; NULL: he cannot.';
+
 -- pg_database_owner has no members but the database's owner.
 CREATE OR REPLACE FUNCTION unsecure.acting_owner(_owner oid)
 RETURNS oid
@@ -72,5 +93,6 @@ REVOKE ALL ON FUNCTION
     unsecure.may_administer(oid, oid),
     unsecure.may_set_role(oid, oid),
     unsecure.way_to_act(oid, oid),
+    unsecure.administrator_to_be(oid, oid),
     unsecure.acting_owner(oid)
 FROM PUBLIC;

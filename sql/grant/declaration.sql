@@ -400,7 +400,7 @@ AS $function$
            e.role_names,
            CASE e.first_role WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(e.first_role) END || ', grant ' || e.first_nth
     FROM (
-        SELECT d.element, array_agg(DISTINCT CASE d.action WHEN 'revoke' THEN 'none' ELSE d.role_name END) AS role_names,
+        SELECT d.element, array_agg(CASE d.action WHEN 'revoke' THEN 'none' ELSE d.role_name END) AS role_names,
                min(d.role_name COLLATE "C") AS first_role, min(d.nth) AS first_nth
         FROM unsecure.declared_grants(_declaration) AS d
         WHERE d.element ->> 'type' NOT IN ('login', 'membership')

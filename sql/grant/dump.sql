@@ -120,7 +120,7 @@ BEGIN
             FROM unsecure.planned_objects('{}', v_roles, 10) AS o
             JOIN role r ON r.role_oid = o.owner
             JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind AND k.owner_word IS NOT NULL
-            WHERE o.subid = 0 AND o.is_here AND NOT (o.kind = 'sequence' AND unsecure.belongs_to_table(o.object_oid))
+            WHERE o.subid = 0 AND o.is_here AND NOT (o.kind = 'sequence' AND unsecure.table_of_sequence(o.object_oid) IS NOT NULL)
             UNION ALL
             SELECT p.role_name, 4, p.label, unsecure.dumped_name(p.kind, p.label) || jsonb_strip_nulls(jsonb_build_object(
                        'privileges', p.privileges, 'grant_option', CASE WHEN p.is_grantable THEN true END, 'via', p.via))

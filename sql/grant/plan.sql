@@ -244,7 +244,8 @@ BEGIN
     IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
         PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     ELSE
-        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true);
+        PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true),
+                set_config('enable_mergejoin', 'off', true);
     END IF;
     RETURN QUERY SELECT * FROM unsecure.plan_difference(v_elements, v_targets, v_roles, v_objects, v_members, _caller);
 END;

@@ -51,16 +51,16 @@ $function$;
 COMMENT ON FUNCTION unsecure.find_routines(oid, text, boolean) IS
     'Functions (_is_proc: procedures) of a schema by name, all that have it, or by name and argument types; {}: there is none.';
 
--- Its owner cannot be changed, it follows the table's.
-CREATE OR REPLACE FUNCTION unsecure.belongs_to_table(_sequence_oid oid)
-RETURNS boolean
+-- The sequence of a column has no owner of its own: it is the table's.
+CREATE OR REPLACE FUNCTION unsecure.table_of_sequence(_sequence_oid oid)
+RETURNS oid
 LANGUAGE sql
 STABLE
-RETURN EXISTS (
-    SELECT FROM pg_catalog.pg_depend d
-    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = _sequence_oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i'));
+RETURN (SELECT d.refobjid
+        FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = _sequence_oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i'));
 
-COMMENT ON FUNCTION unsecure.belongs_to_table(oid) IS 'Whether a sequence is owned by a column.';
+COMMENT ON FUNCTION unsecure.table_of_sequence(oid) IS 'The table whose column owns a sequence; NULL: none does.';
 
 -- No table's row type, no array and no multirange: their privileges are those of something else.
 CREATE OR REPLACE FUNCTION unsecure.is_type_of_its_own(_type pg_catalog.pg_type)
@@ -111,7 +111,7 @@ BEGIN
         JOIN pg_class c ON c.relnamespace = e.schema_oid
         WHERE e.kind IN ('table', 'sequence') AND e.name IS NULL AND c.relkind = ANY (CASE e.kind WHEN 'table' THEN '{r,v,m,f,p}' ELSE '{S}' END::"char"[])
           AND (e.is_all OR c.relname ~ e.anchored)
-          AND NOT (e.is_owner AND c.relkind = 'S' AND unsecure.belongs_to_table(c.oid))
+          AND NOT (e.is_owner AND c.relkind = 'S' AND unsecure.table_of_sequence(c.oid) IS NOT NULL)
     ), routine AS MATERIALIZED (
         SELECT e.element_no, e.kind, e.schema_name, unsecure.find_routines(e.schema_oid, e.name, e.kind = 'procedure') AS oids
         FROM element e
@@ -130,6 +130,8 @@ BEGIN
         FROM element e
         JOIN pg_proc p ON p.pronamespace = e.schema_oid AND (p.prokind = 'p') = (e.kind = 'procedure')
         WHERE e.kind IN ('function', 'procedure') AND e.name IS NULL AND (e.is_all OR p.proname ~ e.anchored)
+          -- The constructors of range types are PostgreSQL's.
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
         UNION ALL
         SELECT e.element_no, e.kind, 'pg_type'::regclass, t.oid, 0
         FROM element e
@@ -195,6 +197,7 @@ BEGIN
                                                                          (SELECT string_agg(o::regprocedure::text, ', ' ORDER BY o) FROM unnest(r.oids) AS o))
                                 ELSE format('%s %I.%s', e.kind, e.schema_name, e.name) END
                     FROM routine r WHERE r.element_no = e.element_no)
+                WHEN e.kind = 'large_object' THEN 'large object ' || e.name
                 ELSE format('%s %I', replace(e.kind, '_', ' '), e.name) END,
            CASE WHEN e.name IS NULL AND e.schema_oid IS NOT NULL THEN 'empty' ELSE 'missing' END
     FROM element e
@@ -217,7 +220,7 @@ COMMENT ON FUNCTION unsecure.grant_targets(unsecure.grant_element[]) IS 'What gr
 REVOKE ALL ON FUNCTION
     unsecure.type_spelling(text),
     unsecure.find_routines(oid, text, boolean),
-    unsecure.belongs_to_table(oid),
+    unsecure.table_of_sequence(oid),
     unsecure.is_type_of_its_own(pg_catalog.pg_type),
     unsecure.grant_targets(unsecure.grant_element[])
 FROM PUBLIC;

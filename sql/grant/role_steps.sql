@@ -89,12 +89,14 @@ AS $function$
         FROM role r
         WHERE r.wants_login AND NOT r.is_person AND NOT r.can_login
     )
-    SELECT s.phase, s.action, s.role_name, s.object, s.statement, NULL, NULL, NULL, NULL, s.reason, NULL, NULL::text[],
+    SELECT s.phase, s.action, s.role_name, s.object, s.statement, NULL, NULL, NULL, NULL, s.reason, NULL,
+           CASE WHEN d.oid <> _caller THEN ARRAY[(SELECT r.rolname::text FROM pg_roles r WHERE r.oid = d.oid)] END,
            CASE WHEN s.problem IS NOT NULL THEN s.problem
                 WHEN NOT c.may_create THEN format('%I needs CREATEROLE for that', c.rolname)
-                WHEN s.role_oid IS NOT NULL AND NOT unsecure.may_administer(_caller, s.role_oid) THEN format('%I does not administer the role: it needs it WITH ADMIN OPTION', c.rolname) END
+                WHEN s.role_oid IS NOT NULL AND d.oid IS NULL THEN format('%I does not administer the role: it needs it WITH ADMIN OPTION', c.rolname) END
     FROM step s
-    CROSS JOIN caller c;
+    CROSS JOIN caller c
+    LEFT JOIN LATERAL (SELECT unsecure.administrator_to_be(_caller, s.role_oid) AS oid WHERE s.role_oid IS NOT NULL) AS d ON true;
 $function$;
 
 COMMENT ON FUNCTION unsecure.plan_logins(unsecure.planned_role[], jsonb, oid) IS 'The steps that create roles and give them the login that is declared, or take it.';
@@ -117,7 +119,7 @@ DECLARE
 BEGIN
     SELECT * INTO v_caller FROM pg_roles r WHERE r.oid = _caller;
     RETURN QUERY
-    WITH role AS MATERIALIZED (
+    WITH RECURSIVE role AS MATERIALIZED (
         SELECT * FROM unnest(_roles) AS r WHERE NOT r.is_public
     ), wanted AS MATERIALIZED (
         SELECT DISTINCT m.role_name, m.role AS group_name, coalesce(m.inherit, r.inherits) AS inherit_option, coalesce(m.set, true) AS set_option,
@@ -180,14 +182,36 @@ BEGIN
         FROM surplus s
         JOIN unsecure.membership m ON m.roleid = s.roleid AND m.grantor = s.member
         WHERE v_is_16 AND s.admin_option
+    ), edge AS MATERIALIZED (
+        -- Who will be a member of what.
+        SELECT w.role_name AS member, w.group_name FROM wanted w WHERE NOT w.is_via
+        UNION
+        SELECT h.role_name, h.group_name
+        FROM held h
+        WHERE NOT EXISTS (SELECT FROM surplus s WHERE s.role_name = h.role_name AND s.group_name = h.group_name)
+        UNION
+        SELECT m.rolname::text, g.rolname::text
+        FROM pg_auth_members a
+        JOIN pg_roles m ON m.oid = a.member
+        JOIN pg_roles g ON g.oid = a.roleid
+        WHERE NOT EXISTS (SELECT FROM role r WHERE r.role_oid = a.member)
+    ), reached (start, name) AS (
+        SELECT DISTINCT m.group_name, m.group_name COLLATE "C" FROM missing m WHERE NOT m.is_via
+        UNION
+        SELECT r.start, e.group_name COLLATE "C"
+        FROM reached r
+        JOIN edge e ON e.member = r.name
     ), step AS (
-        SELECT 45 AS phase, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END AS action, m.role_name, m.group_name,
+        SELECT 46 AS phase, CASE WHEN m.is_held THEN 'alter' ELSE 'grant' END AS action, m.role_name, m.group_name,
                CASE WHEN NOT v_is_16 AND m.is_held AND NOT m.admin_option THEN format('REVOKE ADMIN OPTION FOR %I', m.group_name)
                     ELSE format('GRANT %I', m.group_name) END AS head,
                CASE WHEN NOT v_is_16 AND m.is_held AND NOT m.admin_option THEN ' FROM ' ELSE ' TO ' END AS preposition,
                substr(unsecure.grant_statement(m.group_name, m.role_name, m.inherits, m.inherit_option, m.set_option, m.admin_option, m.is_held),
                       length(format('GRANT %I TO %I', m.group_name, m.role_name)) + 1) AS tail,
-               m.reason, NULL::text AS actor, m.problem, NULL::oid AS grantor
+               m.reason, NULL::text AS actor,
+               coalesce(m.problem, CASE WHEN EXISTS (SELECT FROM reached r WHERE r.start = m.group_name AND r.name = m.role_name)
+                                        THEN format('%s is, or would be, a member of %s', quote_ident(m.group_name), quote_ident(m.role_name)) END) AS problem,
+               NULL::oid AS grantor
         FROM missing m
         UNION ALL
         SELECT 44, 'grant', d.rolname, h.rolname, format('GRANT %I', h.rolname), ' TO ',
@@ -201,22 +225,28 @@ BEGIN
           AND NOT EXISTS (SELECT FROM role r WHERE r.role_oid = x.member)
           AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_caller.rolsuper THEN 10 ELSE _caller END)
         UNION ALL
-        SELECT 55, 'revoke', s.role_name, s.group_name, format('REVOKE %I', s.group_name), ' FROM ',
+        SELECT 45, 'revoke', s.role_name, s.group_name, format('REVOKE %I', s.group_name), ' FROM ',
                CASE WHEN v_is_16 THEN coalesce(format(' GRANTED BY %I', s.grantor_name), '') ELSE '' END
                || CASE WHEN EXISTS (SELECT FROM dependent d WHERE d.giver = s.role_name AND d.roleid = s.roleid) THEN ' CASCADE' ELSE '' END,
                CASE WHEN s.is_wanted THEN 'it has more options than are declared' ELSE 'not declared' END, NULL, NULL, CASE WHEN v_is_16 THEN s.grantor END
         FROM surplus s
+    ), administrator AS MATERIALIZED (
+        SELECT h.rolname, unsecure.administrator_to_be(_caller, h.oid) AS oid
+        FROM (SELECT DISTINCT s.group_name FROM step s) AS g
+        JOIN pg_roles h ON h.rolname = g.group_name
     )
     SELECT s.phase, s.action, s.role_name, quote_ident(s.group_name), s.head, NULL::text, s.preposition, s.role_name,
            CASE WHEN s.preposition = ' FROM ' AND s.action = 'alter' THEN '' ELSE s.tail END, s.reason,
-           CASE WHEN y.way IN ('set', 'borrow') THEN g.rolname::text END, CASE WHEN y.way = 'borrow' THEN ARRAY[g.rolname::text] END,
+           CASE WHEN y.way IN ('set', 'borrow') THEN g.rolname::text END,
+           CASE WHEN y.way = 'borrow' THEN ARRAY[g.rolname::text]
+                WHEN s.grantor IS NULL AND d.oid <> _caller THEN ARRAY[(SELECT r.rolname::text FROM pg_roles r WHERE r.oid = d.oid)] END,
            CASE WHEN s.problem IS NOT NULL THEN s.problem
                 WHEN s.grantor = 10 AND NOT v_caller.rolsuper THEN 'a superuser gave it'
                 WHEN s.grantor IS NOT NULL AND y.way IS NULL THEN format('%s gave it, and %I cannot act as that role', quote_ident(g.rolname), v_caller.rolname)
-                WHEN s.grantor IS NULL AND h.oid IS NOT NULL AND NOT unsecure.may_administer(_caller, h.oid)
+                WHEN s.grantor IS NULL AND d.rolname IS NOT NULL AND d.oid IS NULL
                     THEN format('%I does not administer %s: it needs it WITH ADMIN OPTION', v_caller.rolname, quote_ident(s.group_name)) END
     FROM step s
-    LEFT JOIN pg_roles h ON h.rolname = s.group_name
+    LEFT JOIN administrator d ON d.rolname = s.group_name
     LEFT JOIN pg_roles g ON g.oid = s.grantor
     LEFT JOIN LATERAL (SELECT CASE WHEN v_caller.rolsuper THEN 'own' ELSE unsecure.way_to_act(_caller, s.grantor) END AS way WHERE s.grantor IS NOT NULL) AS y ON true
     UNION ALL

@@ -24,7 +24,7 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 5, "rounds of each measurement; the median counts")
 	sizes := flag.String("sizes", "100000,1000000", "how many identities to sync")
-	only := flag.String("only", "sync,login,permission,roles", "which sections to run")
+	only := flag.String("only", "sync,login,permission,roles,grants", "which sections to run")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -38,8 +38,8 @@ func main() {
 
 func run(ctx context.Context, sections []string, sizes []int, rounds int) error {
 	for _, section := range sections {
-		if !slices.Contains([]string{"sync", "login", "permission", "roles"}, section) {
-			return fmt.Errorf("there is no section %q: sync, login, permission, roles", section)
+		if !slices.Contains([]string{"sync", "login", "permission", "roles", "grants"}, section) {
+			return fmt.Errorf("there is no section %q: sync, login, permission, roles, grants", section)
 		}
 	}
 	scratch, err := os.MkdirTemp("", "rolewright-bench")
@@ -85,6 +85,11 @@ func run(ctx context.Context, sections []string, sizes []int, rounds int) error 
 	if slices.Contains(sections, "roles") {
 		if err := b.roles(ctx); err != nil {
 			return fmt.Errorf("roles: %w", err)
+		}
+	}
+	if slices.Contains(sections, "grants") {
+		if err := b.grants(ctx); err != nil {
+			return fmt.Errorf("grants: %w", err)
 		}
 	}
 	return nil

@@ -59,43 +59,15 @@ func (b *bench) roles(ctx context.Context) error {
 }
 
 func (b *bench) rolesOwnedBy(ctx context.Context, owner string) error {
-	super, err := pgx.Connect(ctx, b.server.URL(""))
+	super, conn, url, err := b.owned(ctx, "roles_"+owner, owner)
 	if err != nil {
 		return err
 	}
 	defer super.Close(ctx)
-	name := "roles_" + owner
-	for _, sql := range []string{
-		`DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'bench_owner') THEN CREATE ROLE bench_owner LOGIN CREATEROLE; END IF; END $$`,
-		fmt.Sprintf(`CREATE DATABASE %s OWNER %s`, name, owner),
-	} {
-		if _, err := super.Exec(ctx, sql); err != nil {
-			return err
-		}
-	}
-	config, err := pgx.ParseConfig(b.server.URL(name))
-	if err != nil {
-		return err
-	}
-	config.User = owner
-	url := fmt.Sprintf("host=%s port=%d user=%s dbname=%s", config.Host, config.Port, owner, name)
-	if _, err := schema.Up(ctx, url, schema.Options{}); err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return err
-	}
 	defer conn.Close(ctx)
 	if err := prepareRoles(ctx, conn); err != nil {
 		return err
 	}
-	if owner == "postgres" {
-		fmt.Println("  Rolewright owned by a superuser")
-	} else {
-		fmt.Println("  Rolewright owned by a role with CREATEROLE")
-	}
-
 	if err := b.compareRoles(ctx, super, conn, []step{
 		{"2,000 roles from nothing", "", createFloor},
 	}); err != nil {
@@ -120,6 +92,41 @@ func (b *bench) rolesOwnedBy(ctx context.Context, owner string) error {
 		FOR r IN SELECT rolname FROM pg_roles WHERE rolname ~ '^(user[0-9]+|bench_[ab])$' LOOP EXECUTE format('DROP ROLE %I', r.rolname); END LOOP;
 	END $$`)
 	return err
+}
+
+// owned makes a database with Rolewright in it that belongs to a role, and says so: connections of a superuser and of the owner, and the owner's URL.
+func (b *bench) owned(ctx context.Context, name, owner string) (super, conn *pgx.Conn, url string, err error) {
+	admin, err := pgx.Connect(ctx, b.server.URL(""))
+	if err != nil {
+		return nil, nil, "", err
+	}
+	defer admin.Close(ctx)
+	for _, sql := range []string{
+		`DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'bench_owner') THEN CREATE ROLE bench_owner LOGIN CREATEROLE; END IF; END $$`,
+		fmt.Sprintf(`CREATE DATABASE %s OWNER %s`, name, owner),
+	} {
+		if _, err := admin.Exec(ctx, sql); err != nil {
+			return nil, nil, "", err
+		}
+	}
+	if super, err = pgx.Connect(ctx, b.server.URL(name)); err != nil {
+		return nil, nil, "", err
+	}
+	config := super.Config()
+	url = fmt.Sprintf("host=%s port=%d user=%s dbname=%s", config.Host, config.Port, owner, name)
+	if _, err = schema.Up(ctx, url, schema.Options{}); err == nil {
+		conn, err = pgx.Connect(ctx, url)
+	}
+	if err != nil {
+		super.Close(ctx)
+		return nil, nil, "", err
+	}
+	if owner == "postgres" {
+		fmt.Println("  Rolewright owned by a superuser")
+	} else {
+		fmt.Println("  Rolewright owned by a role with CREATEROLE")
+	}
+	return super, conn, url, nil
 }
 
 // step is one change: what is changed before (not measured), and the floor of what follows from it, which runs as a superuser.

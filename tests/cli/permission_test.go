@@ -359,7 +359,7 @@ func TestWrongUsageOfPermissionCommandsExitsWithTwo(t *testing.T) {
 	for _, line := range []string{
 		"permission assign orders", "permission assign orders --group g --user u", "set assign clerk", "set assign clerk --group g --user u",
 		"permission assign --user u", "permission check ada", "permission assignments --group g --user u", "permission unassign",
-		"set add clerk", "set remove clerk", "set create", "tenant create", "tenant delete acme", "explain ada", "explain ada orders extra",
+		"set add clerk", "set remove clerk", "set create", "tenant create", "tenant delete acme", "explain ada", "explain ada orders extra more",
 	} {
 		r := run(t, "postgres://localhost:1/nothing", "", strings.Fields(line)...)
 		if r.code != 2 || r.out != "" || !strings.HasPrefix(r.err, "rolewright: ") {
