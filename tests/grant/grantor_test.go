@@ -173,3 +173,52 @@ func TestAGrantThatDoesNotHoldIsAnError(t *testing.T) {
 	w.has(t, "#x", "")
 	equal(t, "the others", w.others(t), before)
 }
+
+// REVOKE on a table takes the privilege from its columns too, and what was given on of those stays with others.
+func TestWhatADelegateGaveOnOfColumnsStaysWithOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(t, "CREATE ROLE #a; CREATE ROLE #b")
+	w.dba(t, `GRANT USAGE ON SCHEMA app TO PUBLIC; SET ROLE #app; GRANT UPDATE ON app.t TO #x; GRANT UPDATE (name) ON app.t TO #x WITH GRANT OPTION; RESET ROLE; SET ROLE #x; GRANT UPDATE (name) ON app.t TO #a; RESET ROLE`)
+	before := w.others(t, "#x")
+	w.sync(t, one("#x"))
+	w.has(t, "#x", "")
+	equal(t, "of the others", w.others(t, "#x"), before)
+	w.has(t, "#a", "column app.t.name: UPDATE")
+	// Only the table's goes, or only the column's.
+	w.dba(t, `SET ROLE #app; GRANT UPDATE ON app.t TO #x WITH GRANT OPTION; GRANT UPDATE (name, id) ON app.t TO #x WITH GRANT OPTION; RESET ROLE; SET ROLE #x; GRANT UPDATE (id) ON app.t TO #a; GRANT UPDATE ON app.t TO #b; RESET ROLE`)
+	before = w.others(t, "#x")
+	w.sync(t, one("#x", `{"type": "table", "schema": "app", "name": "t", "columns": ["id", "name"], "privileges": ["UPDATE"], "grant_option": true}`))
+	w.has(t, "#x", "column app.t.id: UPDATE*; column app.t.name: UPDATE*")
+	equal(t, "of the others, without the table's", w.others(t, "#x"), before)
+	w.dba(t, `SET ROLE #app; GRANT UPDATE ON app.t TO #x WITH GRANT OPTION; RESET ROLE; SET ROLE #x; GRANT UPDATE (name) ON app.t TO #b; RESET ROLE`)
+	before = w.others(t, "#x")
+	w.sync(t, one("#x", `{"type": "table", "schema": "app", "name": "t", "privileges": ["UPDATE"]}`))
+	w.has(t, "#x", "table app.t: UPDATE")
+	equal(t, "of the others, without the columns'", w.others(t, "#x"), before)
+}
+
+// Who may give a table's privilege on may give that on columns: PostgreSQL leaves such grants behind, in the name of somebody who may not make them.
+func TestWhatIsLeftOfADelegateOfATableEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(t, "CREATE ROLE #del; CREATE ROLE #b")
+	w.dba(t, `GRANT USAGE ON SCHEMA app TO PUBLIC; SET ROLE #app; GRANT INSERT ON app.t TO #del WITH GRANT OPTION; RESET ROLE; SET ROLE #del; GRANT INSERT (id) ON app.t TO #x; GRANT INSERT (name) ON app.t TO #b; RESET ROLE; SET ROLE #app; REVOKE INSERT ON app.t FROM #del CASCADE`)
+	w.has(t, "#x", "column app.t.id: INSERT by #del")
+	before := w.others(t, "#x")
+	if plan := w.plan(t, w.DB, one("#x")); strings.HasPrefix(plan, "conflict ") {
+		w.refuses(t, w.DB, "RW522", one("#x"))
+	} else {
+		w.sync(t, one("#x"))
+		w.has(t, "#x", "")
+	}
+	equal(t, "of the others", w.others(t, "#x"), before)
+	// While the delegate loses it by a declaration.
+	w.dba(t, `SET ROLE #app; GRANT INSERT ON app.t TO #del WITH GRANT OPTION`)
+	before = w.others(t, "#del")
+	w.sync(t, one("#del"))
+	w.has(t, "#del", "")
+	equal(t, "of the others, then", w.others(t, "#del"), before)
+	w.sync(t, one("#b"))
+	w.has(t, "#b", "")
+}

@@ -174,3 +174,21 @@ func TestGrantsAreMadeForOwnersWithoutUsageOnTheSchema(t *testing.T) {
 	w.has(t, "#x", "")
 	equal(t, "of the others", w.others(t, "#x"), before)
 }
+
+// A schema gets an owner, and what is in it another one, at once.
+func TestASchemaAndItsContentsGetDifferentOwners(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(t, "CREATE ROLE #y")
+	table := `{"type": "table", "schema": "app", "pattern": "t.?", "owner": true}, {"type": "type", "schema": "app", "name": "e", "owner": true}, {"type": "function", "schema": "app", "name": "g", "owner": true}, {"type": "table", "schema": "app", "name": "t", "columns": ["id"], "privileges": ["SELECT"]}`
+	schema := `{"type": "schema", "name": "app", "owner": true}, {"type": "schema", "name": "app", "privileges": ["USAGE", "CREATE"]}`
+	w.sync(t, `{"roles": {"#x": {"grants": [`+table+`]}, "#y": {"grants": [`+schema+`]}}}`)
+	w.has(t, "#x", "owns function app.g(); owns table app.t; owns table app.t2; owns type app.e")
+	w.has(t, "#y", "owns schema app")
+	w.sync(t, `{"roles": {"#y": {"grants": [`+table+`]}, "#x": {"grants": [`+schema+`]}}}`)
+	w.has(t, "#y", "owns function app.g(); owns table app.t; owns table app.t2; owns type app.e")
+	w.has(t, "#x", "owns schema app")
+	w.sync(t, `{"options": {"new_owner": "#app"}, "roles": {"#x": {"grants": []}, "#y": {"grants": []}}}`)
+	w.has(t, "#y", "")
+	w.has(t, "#x", "")
+}

@@ -470,7 +470,7 @@ func (c *chaos) round(t *testing.T) {
 	// Memberships; of a superuser's, no one else could get rid.
 	defer func() {
 		if q == c.super && c.major >= 16 {
-			for _, s := range harness.Column[string](t, c.conn, `SELECT format('REVOKE %I FROM %I', held, member) FROM oracle.member WHERE starts_with(held, $1) AND starts_with(member, $1) AND grantor = current_user`, c.prefix) {
+			for _, s := range harness.Column[string](t, c.conn, `SELECT format('REVOKE %I FROM %I', held, member) FROM oracle.member WHERE (starts_with(held, $1) OR held IN (SELECT role_name FROM auth.intermediate_role)) AND starts_with(member, $1) AND grantor = current_user`, c.prefix) {
 				harness.Exec(t, c.conn, s)
 			}
 		}
