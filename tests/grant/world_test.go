@@ -188,13 +188,15 @@ func equal(t testing.TB, what, got, want string) {
 // state is all that a role has by itself: objects, privileges, memberships.
 func (w *world) state(t testing.TB, role string) string {
 	t.Helper()
-	return w.text(t, w.super, `
-		SELECT line FROM (
-			SELECT h.line FROM oracle.holding h WHERE h.role = $1
-			UNION ALL
-			SELECT format('in %s%s%s%s', m.held, CASE WHEN m.admin THEN ' admin' ELSE '' END, CASE WHEN m.inherit THEN '' ELSE ' noinherit' END, CASE WHEN m.set THEN '' ELSE ' noset' END)
-			FROM oracle.member m WHERE m.member = $1) AS l
-		ORDER BY replace(line, ': ', ' ') COLLATE "C"`, w.name(role))
+	lines := strings.Split(w.text(t, w.super, `
+		SELECT h.line FROM oracle.holding h WHERE h.role = $1
+		UNION ALL
+		SELECT format('in %s%s%s%s', m.held, CASE WHEN m.admin THEN ' admin' ELSE '' END, CASE WHEN m.inherit THEN '' ELSE ' noinherit' END, CASE WHEN m.set THEN '' ELSE ' noset' END)
+		FROM oracle.member m WHERE m.member = $1`, w.name(role)), "; ")
+	slices.SortFunc(lines, func(a, b string) int {
+		return strings.Compare(strings.ReplaceAll(a, ": ", " "), strings.ReplaceAll(b, ": ", " "))
+	})
+	return strings.Join(lines, "; ")
 }
 
 func (w *world) has(t testing.TB, role, want string) {
