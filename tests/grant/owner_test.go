@@ -192,3 +192,16 @@ func TestASchemaAndItsContentsGetDifferentOwners(t *testing.T) {
 	w.has(t, "#y", "")
 	w.has(t, "#x", "")
 }
+
+// A schema gets an owner, and what is in it keeps its own, who had the right to look into it only as the schema's owner.
+func TestASchemaGetsAnOwnerWithoutItsContents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	grants := []string{`{"type": "schema", "name": "app", "owner": true}`, selectT, `{"type": "table", "schema": "app", "name": "t2", "columns": ["id"], "privileges": ["UPDATE"]}`, `{"type": "function", "schema": "app", "name": "g", "privileges": ["EXECUTE"]}`}
+	w.sync(t, one("#x", grants...))
+	w.has(t, "#x", "column app.t2.id: UPDATE; function app.g(): EXECUTE; owns schema app; table app.t: SELECT")
+	w.sync(t, one("#x", grants[0]))
+	w.has(t, "#x", "owns schema app")
+	w.sync(t, with(one("#x", grants[1:]...), `"options": {"new_owner": "#app"}`))
+	w.has(t, "#x", "column app.t2.id: UPDATE; function app.g(): EXECUTE; table app.t: SELECT")
+}
