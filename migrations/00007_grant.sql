@@ -197,6 +197,15 @@ COMMENT ON TYPE unsecure.grant_object IS
     'Something that privileges are granted on. subid: number of the column, of default privileges (object_oid: their creator) the oid of the '
     'schema, else 0. label: as GRANT names it. acl: what holds, also where PostgreSQL has NULL. is_here: in, or of, the connected database.';
 
+-- What is in another session's temporary schema nobody can change, and it ends with the session.
+CREATE OR REPLACE FUNCTION unsecure.is_lasting(_schema_name text)
+RETURNS boolean
+LANGUAGE sql
+IMMUTABLE
+RETURN _schema_name !~ '^pg_(toast_)?temp_';
+
+COMMENT ON FUNCTION unsecure.is_lasting(text) IS 'Whether a schema is no temporary one.';
+
 -- By the catalogs that pg_shdepend names.
 CREATE OR REPLACE FUNCTION unsecure.grant_objects(
     _classids oid[],
@@ -218,28 +227,31 @@ BEGIN
     FROM ref r
     JOIN pg_class c ON c.oid = r.oid
     JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE r.classid = 'pg_class'::regclass AND r.subid = 0 AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')
+    WHERE r.classid = 'pg_class'::regclass AND r.subid = 0 AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 't', 'S') AND unsecure.is_lasting(n.nspname)
     UNION ALL
     SELECT 'table', c.oid, a.attnum, n.oid, format('%I.%I', n.nspname, c.relname), a.attname::text, c.relowner, a.attacl, true
     FROM ref r
     JOIN pg_class c ON c.oid = r.oid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = r.subid
-    WHERE r.classid = 'pg_class'::regclass AND r.subid <> 0 AND NOT a.attisdropped
+    WHERE r.classid = 'pg_class'::regclass AND r.subid <> 0 AND NOT a.attisdropped AND unsecure.is_lasting(n.nspname)
     UNION ALL
     SELECT CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, p.oid, 0, n.oid,
-           format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), NULL, p.proowner,
+           format('%I.%I(%s)', n.nspname, p.proname,
+                  -- Procedures can differ in the modes of their arguments alone.
+                  CASE p.prokind WHEN 'p' THEN pg_get_function_identity_arguments(p.oid) ELSE oidvectortypes(p.proargtypes) END),
+           NULL, p.proowner,
            coalesce(p.proacl, acldefault('f', p.proowner)), true
     FROM ref r
     JOIN pg_proc p ON p.oid = r.oid
     JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE r.classid = 'pg_proc'::regclass
+    WHERE r.classid = 'pg_proc'::regclass AND unsecure.is_lasting(n.nspname)
     UNION ALL
     SELECT 'type', t.oid, 0, n.oid, format('%I.%I', n.nspname, t.typname), NULL, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner)), true
     FROM ref r
     JOIN pg_type t ON t.oid = r.oid
     JOIN pg_namespace n ON n.oid = t.typnamespace
-    WHERE r.classid = 'pg_type'::regclass
+    WHERE r.classid = 'pg_type'::regclass AND unsecure.is_lasting(n.nspname)
     UNION ALL
     SELECT 'schema', n.oid, 0, n.oid, quote_ident(n.nspname), NULL, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)), true
     FROM ref r
@@ -338,6 +350,7 @@ REVOKE ALL ON FUNCTION
     unsecure.kind_privileges(text),
     unsecure.parameter_acl(),
     unsecure.virtual_oid(text),
+    unsecure.is_lasting(text),
     unsecure.grant_objects(oid[], oid[], bigint[]),
     unsecure.parameter_label(text),
     unsecure.default_objects(oid[], oid[], text[])
@@ -421,7 +434,8 @@ LANGUAGE plpgsql
 IMMUTABLE
 AS $function$
 BEGIN
-    PERFORM '' ~ ('^(?:' || _pattern || ')$');
+    -- Alone, and as it is used: a parenthesis too many would end what anchors it.
+    PERFORM '' ~ _pattern, '' ~ ('^(?:' || _pattern || ')$');
     RETURN NULL;
 EXCEPTION
     WHEN invalid_regular_expression THEN
@@ -519,8 +533,12 @@ BEGIN
     ELSIF v_type = 'large_object' AND (_grant ->> 'name' !~ '^[0-9]{1,10}$' OR (_grant ->> 'name')::numeric > 4294967295) THEN
         RETURN NEXT 'name: the number of a large object is needed';
     END IF;
-    IF v_type NOT IN ('function', 'procedure', 'large_object') AND octet_length(_grant ->> 'name') > 63 THEN
+    IF v_type NOT IN ('function', 'procedure', 'large_object', 'parameter') AND octet_length(_grant ->> 'name') > 63 THEN
         RETURN NEXT 'name: PostgreSQL''s names have at most 63 bytes';
+    ELSIF octet_length(_grant ->> 'name') > 8000 THEN
+        RETURN NEXT 'name: it has more than 8000 bytes';
+    ELSIF v_type = 'parameter' AND _grant ->> 'name' !~ '^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$' THEN
+        RETURN NEXT 'name: it cannot be the name of a parameter';
     END IF;
     IF _grant ? 'pattern' AND unsecure.pattern_problem(_grant ->> 'pattern') IS NOT NULL THEN
         RETURN NEXT 'pattern: ' || unsecure.pattern_problem(_grant ->> 'pattern');
@@ -587,7 +605,7 @@ CREATE OR REPLACE FUNCTION unsecure.usual_name(
 RETURNS jsonb
 LANGUAGE sql
 IMMUTABLE
-RETURN CASE WHEN octet_length(_grant ->> _key) BETWEEN 1 AND 63 AND jsonb_typeof(_grant -> _key) = 'string' AND _grant ->> 'type' <> 'large_object'
+RETURN CASE WHEN octet_length(_grant ->> _key) BETWEEN 1 AND 63 AND jsonb_typeof(_grant -> _key) = 'string' AND _grant ->> 'type' NOT IN ('large_object', 'parameter')
             THEN _instead ELSE '{}' END;
 
 COMMENT ON FUNCTION unsecure.usual_name(jsonb, text, jsonb) IS 'What is to stand for a name that can be one; {}: it cannot, or there is none.';
@@ -784,7 +802,8 @@ STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    RETURN coalesce(format_type(to_regtype(_type), NULL), _type);
+    -- Without a typmod, which no argument has.
+    RETURN coalesce(format_type(to_regtype(regexp_replace(_type, '\([^)]*\)', '')), NULL), _type);
 EXCEPTION
     WHEN syntax_error_or_access_rule_violation OR data_exception OR invalid_schema_name OR feature_not_supported OR program_limit_exceeded THEN
         RETURN _type;
@@ -808,19 +827,21 @@ DECLARE
     v_named oid[] := ARRAY(SELECT p.oid FROM pg_proc p
                            WHERE p.pronamespace = _schema_oid AND p.proname = _name AND (p.prokind = 'p') = _is_proc);
     v_part  text[];
-    v_name  text;
     v_types text;
 BEGIN
-    IF v_named <> '{}' OR _name NOT LIKE '%)' THEN
+    IF v_named <> '{}' OR _name NOT LIKE '%)' OR _schema_oid IS NULL THEN
         RETURN v_named;
+    ELSIF _name LIKE '"%' THEN
+        v_part := regexp_match(_name, '^"((?:[^"]|"")+)"\s*\((.*)\)$', 's');
+        v_part[1] := replace(v_part[1], '""', '"');
+    ELSE
+        v_part := ARRAY[rtrim(split_part(_name, '(', 1)), substr(_name, strpos(_name, '(') + 1, length(_name) - strpos(_name, '(') - 1)];
     END IF;
-    v_part := coalesce(regexp_match(_name, '^("(?:[^"]|"")+")\s*\((.*)\)$', 's'), regexp_match(_name, '^([^(]+?)\s*\((.*)\)$', 's'));
-    v_name := CASE WHEN v_part[1] LIKE '"%' THEN replace(substr(v_part[1], 2, length(v_part[1]) - 2), '""', '"') ELSE v_part[1] END;
     v_types := (SELECT string_agg(unsecure.type_spelling(btrim(m.part[1])), ', ' ORDER BY m.nth)
                 FROM regexp_matches(v_part[2], '((?:"[^"]*"|\([^)]*\)|[^,"(])+)', 'g') WITH ORDINALITY AS m (part, nth));
     RETURN ARRAY(SELECT p.oid FROM pg_proc p
-                 WHERE p.pronamespace = _schema_oid AND p.proname = v_name AND (p.prokind = 'p') = _is_proc
-                   AND oidvectortypes(p.proargtypes) IN (v_part[2], coalesce(v_types, '')));
+                 WHERE p.pronamespace = _schema_oid AND p.proname = v_part[1] AND (p.prokind = 'p') = _is_proc
+                   AND (oidvectortypes(p.proargtypes) IN (v_part[2], coalesce(v_types, '')) OR _is_proc AND pg_get_function_identity_arguments(p.oid) = v_part[2]));
 END;
 $function$;
 
@@ -880,7 +901,7 @@ BEGIN
         SELECT e.element_no, e.kind, e.columns, e.name IS NOT NULL AS is_named, c.oid
         FROM element e
         JOIN pg_class c ON c.relnamespace = e.schema_oid AND c.relname = e.name
-        WHERE e.kind IN ('table', 'sequence') AND c.relkind = ANY (CASE e.kind WHEN 'table' THEN '{r,v,m,f,p}' ELSE '{S}' END::"char"[])
+        WHERE e.kind IN ('table', 'sequence') AND c.relkind = ANY (CASE e.kind WHEN 'table' THEN '{r,v,m,f,p,t}' ELSE '{S}' END::"char"[])
         UNION ALL
         SELECT e.element_no, e.kind, e.columns, false, c.oid
         FROM element e
@@ -957,15 +978,16 @@ BEGIN
     FROM element e
     WHERE e.kind = 'schema' AND NOT EXISTS (SELECT FROM found f WHERE f.element_no = e.element_no)
     UNION ALL
-    SELECT e.element_no, e.kind, 'pg_default_acl'::regclass, a.oid, unsecure.virtual_oid(e.schema_name)::bigint, e.schema_name,
-           format('schema %I', e.schema_name), 'missing'
+    -- Of a role or in a schema that may be made by the same plan.
+    SELECT e.element_no, e.kind, 'pg_default_acl'::regclass, coalesce(a.oid, unsecure.virtual_oid(e.name)),
+           CASE WHEN e.schema_name IS NULL THEN 0 ELSE coalesce(e.schema_oid, unsecure.virtual_oid(e.schema_name))::bigint END, coalesce(e.schema_name, ''),
+           CASE WHEN a.oid IS NULL THEN format('role %I', e.name) ELSE format('schema %I', e.schema_name) END, 'missing'
     FROM element e
-    JOIN pg_roles a ON a.rolname = e.name
-    WHERE e.kind LIKE 'default %' AND e.schema_name IS NOT NULL AND e.schema_oid IS NULL
+    LEFT JOIN pg_roles a ON a.rolname = e.name
+    WHERE e.kind LIKE 'default %' AND (a.oid IS NULL OR e.schema_name IS NOT NULL AND e.schema_oid IS NULL)
     UNION ALL
     SELECT e.element_no, e.kind, NULL, NULL, NULL, NULL,
-           CASE WHEN e.kind LIKE 'default %' AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.rolname = e.name) THEN format('role %I', e.name)
-                WHEN e.schema_name IS NOT NULL AND e.schema_oid IS NULL THEN format('schema %I', e.schema_name)
+           CASE WHEN e.schema_name IS NOT NULL AND e.schema_oid IS NULL THEN format('schema %I', e.schema_name)
                 WHEN e.name IS NULL THEN format('%s %s in schema %I', e.kind, to_json(e.pattern), e.schema_name)
                 WHEN e.kind IN ('table', 'sequence', 'type') THEN format('%s %I.%I', e.kind, e.schema_name, e.name)
                 WHEN e.kind IN ('function', 'procedure') THEN (
@@ -978,7 +1000,7 @@ BEGIN
            CASE WHEN e.name IS NULL AND e.schema_oid IS NOT NULL THEN 'empty' ELSE 'missing' END
     FROM element e
     WHERE e.kind <> 'schema'
-      AND NOT (e.kind LIKE 'default %' AND EXISTS (SELECT FROM pg_roles a WHERE a.rolname = e.name))
+      AND e.kind NOT LIKE 'default %'
       AND NOT (e.is_all AND e.schema_oid IS NOT NULL)
       AND NOT (e.kind = 'parameter' AND (e.name LIKE '%.%' OR EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = lower(e.name))))
       AND NOT EXISTS (SELECT FROM found f WHERE f.element_no = e.element_no)
@@ -1095,12 +1117,102 @@ RETURN CASE WHEN _owner = (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolna
 
 COMMENT ON FUNCTION unsecure.acting_owner(oid) IS 'The role to act as, to act as this owner.';
 
+-- Whose code it is, runs with whose rights. Foreign keys change rows as the owner of the table, with all that hangs on its columns; ANALYZE and
+-- whoever makes an index work as the owner too.
+CREATE OR REPLACE FUNCTION unsecure.runs_as_owner(
+    _kind       text,
+    _object_oid oid
+)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT CASE
+        WHEN _kind IN ('function', 'procedure') THEN EXISTS (
+            -- Aggregates call their functions as their owner.
+            SELECT FROM pg_proc p WHERE p.oid = _object_oid AND (p.prosecdef OR p.prokind = 'a'))
+        WHEN _kind = 'table' THEN EXISTS (
+            SELECT
+            FROM pg_class c
+            WHERE c.oid = _object_oid
+              AND (c.relkind IN ('v', 'm')
+                   OR c.relhasrules
+                   OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND (NOT t.tgisinternal OR t.tgconstraint = 0))
+                   OR EXISTS (SELECT FROM pg_policy o WHERE o.polrelid = c.oid)
+                   OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
+                   OR EXISTS (SELECT FROM pg_statistic_ext s WHERE s.stxrelid = c.oid AND s.stxexprs IS NOT NULL)
+                   OR EXISTS (SELECT FROM pg_constraint k
+                              WHERE k.conrelid = c.oid AND k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+                      AND (EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
+                           OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid AND pg_get_expr(d.adbin, d.adrelid) !~ '^nextval\(''[^'']*''::regclass\)$')
+                           OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+                                      WHERE a.attrelid = c.oid AND NOT a.attisdropped AND y.typnamespace <> 'pg_catalog'::regnamespace AND y.typtype <> 'e'))))
+        ELSE false
+    END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.runs_as_owner(text, oid) IS 'Whether something may run somebody''s code with the rights of its owner, whoever uses it.';
+
 REVOKE ALL ON FUNCTION
+    unsecure.runs_as_owner(text, oid),
     unsecure.may_administer(oid, oid),
     unsecure.may_set_role(oid, oid),
     unsecure.way_to_act(oid, oid),
     unsecure.administrator_to_be(oid, oid),
     unsecure.acting_owner(oid)
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/intermediate.sql
+-- +goose StatementBegin
+-- Roles that hold a privilege for many; see auth.intermediate_role.
+
+CREATE OR REPLACE FUNCTION unsecure.intermediate_name(
+    _kind       text,
+    _object_oid oid,
+    _subid      bigint,
+    _privileges text[]
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN 'rolewright_via_' || left(md5(concat_ws('/', (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
+                                          _kind, _object_oid, _subid, array_to_string(_privileges, ','))), 20);
+
+COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS 'What the intermediate role for these privileges on an object is called.';
+
+-- A copy of a database (CREATE DATABASE … TEMPLATE) has the registry of the original, whose roles are not its own: the name says whose a role is.
+CREATE VIEW unsecure.known_intermediate AS
+SELECT i.role_name, i.role_oid, i.object_kind, i.object_oid, i.object_subid, i.privileges
+FROM auth.intermediate_role i
+JOIN pg_catalog.pg_roles r ON r.oid = i.role_oid AND r.rolname = i.role_name
+WHERE i.role_name = unsecure.intermediate_name(i.object_kind, i.object_oid, i.object_subid, i.privileges);
+
+COMMENT ON VIEW unsecure.known_intermediate IS 'The intermediate roles of this database that are what they were made as.';
+
+REVOKE ALL ON unsecure.known_intermediate FROM PUBLIC;
+
+-- Another database's, as far as one can see: it can do nothing but give its members what it has been granted there.
+CREATE OR REPLACE FUNCTION unsecure.is_foreign_intermediate(_role_oid oid)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT EXISTS (
+        SELECT
+        FROM pg_roles r
+        WHERE r.oid = _role_oid
+          AND r.rolname ~ '^rolewright_via_[0-9a-f]{20}$'
+          AND NOT (r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls)
+          AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)
+          AND NOT EXISTS (SELECT FROM unsecure.known_intermediate k WHERE k.role_oid = r.oid));
+$function$;
+
+COMMENT ON FUNCTION unsecure.is_foreign_intermediate(oid) IS 'Whether a role is an intermediate one of another database.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.intermediate_name(text, oid, bigint, text[]),
+    unsecure.is_foreign_intermediate(oid)
 FROM PUBLIC;
 -- +goose StatementEnd
 
@@ -1115,7 +1227,7 @@ STABLE
 AS $function$
     SELECT a.rolname::text, a.oid
     FROM pg_roles a
-    LEFT JOIN auth.intermediate_role i ON i.role_name = a.rolname AND i.role_oid = a.oid
+    LEFT JOIN unsecure.known_intermediate i ON i.role_oid = a.oid
     CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE d.dbid IN (0, b.oid)) AS here, count(*) FILTER (WHERE d.dbid NOT IN (0, b.oid)) AS elsewhere
         FROM pg_shdepend d
@@ -1239,15 +1351,6 @@ BEGIN
            coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
     WHERE _declaration ? 'public'
     UNION ALL
-    SELECT i.role_name, i.role_oid, false, true, false, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
-           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
-    FROM auth.intermediate_role i
-    JOIN pg_roles a ON a.oid = i.role_oid AND a.rolname = i.role_name
-    WHERE EXISTS (SELECT
-                  FROM pg_auth_members m
-                  JOIN pg_roles r ON r.oid = m.member
-                  WHERE m.roleid = i.role_oid AND _declaration -> 'roles' ? r.rolname::text)
-    UNION ALL
     SELECT u.role_name, u.role_oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
            (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
     FROM unsecure.unused_roles() AS u
@@ -1255,9 +1358,38 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.planned_roles(jsonb, oid) IS 'The roles of a declaration, PUBLIC where it has rules, and the intermediate roles that they are in.';
+COMMENT ON FUNCTION unsecure.planned_roles(jsonb, oid) IS 'The roles of a declaration, PUBLIC where it has rules, and the intermediate roles to drop.';
 
-REVOKE ALL ON FUNCTION unsecure.planned_roles(jsonb, oid) FROM PUBLIC;
+CREATE OR REPLACE FUNCTION unsecure.planned_intermediates(
+    _roles   unsecure.planned_role[],
+    _targets unsecure.grant_target[],
+    _caller  oid
+)
+RETURNS SETOF unsecure.planned_role
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT a.rolname::text, a.oid, false, k.role_oid IS NOT NULL, false, false, false, true, a.rolcanlogin, true, -1, NULL::timestamptz, NULL::jsonb, '{}'::oid[], 'error',
+           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
+    FROM pg_roles a
+    LEFT JOIN unsecure.known_intermediate k ON k.role_oid = a.oid
+    WHERE a.rolname LIKE 'rolewright\_via\_%'
+      AND a.oid NOT IN (SELECT r.role_oid FROM unnest(_roles) AS r WHERE r.role_oid IS NOT NULL)
+      AND CASE WHEN k.role_oid IS NOT NULL
+               THEN EXISTS (SELECT FROM unnest(_targets) AS t WHERE t.kind = k.object_kind AND t.object_oid = k.object_oid AND t.subid = k.object_subid)
+                    OR EXISTS (SELECT FROM pg_auth_members m JOIN unnest(_roles) AS r ON r.role_oid = m.member WHERE m.roleid = a.oid)
+               -- A copied database has privileges of the original's roles.
+               ELSE unsecure.is_foreign_intermediate(a.oid)
+                    AND EXISTS (SELECT FROM pg_auth_members m JOIN unnest(_roles) AS r ON r.role_oid = m.member WHERE m.roleid = a.oid) END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.planned_intermediates(unsecure.planned_role[], unsecure.grant_target[], oid) IS
+    'The intermediate roles that these roles are in or may come into; and those of other databases (not is_intermediate), which shall have nothing here.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.planned_roles(jsonb, oid),
+    unsecure.planned_intermediates(unsecure.planned_role[], unsecure.grant_target[], oid)
+FROM PUBLIC;
 -- +goose StatementEnd
 
 -- from sql/grant/plan.sql
@@ -1305,42 +1437,6 @@ $function$;
 COMMENT ON FUNCTION unsecure.crowded_acl() IS
     'How many entries an ACL may have before who is new gets his privileges through an intermediate role, and before all do.';
 
-CREATE OR REPLACE FUNCTION unsecure.intermediate_name(
-    _kind       text,
-    _object_oid oid,
-    _subid      bigint,
-    _privileges text[]
-)
-RETURNS text
-LANGUAGE sql
-STABLE
-RETURN 'rolewright_via_' || left(md5(concat_ws('/', (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
-                                          _kind, _object_oid, _subid, array_to_string(_privileges, ','))), 20);
-
-COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS 'What the intermediate role for these privileges on an object is called.';
-
--- Whose code it is, runs with whose rights: views, SECURITY DEFINER routines, and what a table calls.
-CREATE OR REPLACE FUNCTION unsecure.runs_as_owner(
-    _kind       text,
-    _object_oid oid
-)
-RETURNS boolean
-LANGUAGE sql
-STABLE
-RETURN CASE
-    WHEN _kind IN ('function', 'procedure') THEN (SELECT p.prosecdef FROM pg_catalog.pg_proc p WHERE p.oid = _object_oid)
-    WHEN _kind = 'table' THEN EXISTS (
-        SELECT
-        FROM pg_catalog.pg_class c
-        WHERE c.oid = _object_oid
-          AND (c.relkind IN ('v', 'm') OR c.relhasrules OR c.relhastriggers AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
-               OR EXISTS (SELECT FROM pg_catalog.pg_policy o WHERE o.polrelid = c.oid)
-               OR EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))))
-    ELSE false
-END;
-
-COMMENT ON FUNCTION unsecure.runs_as_owner(text, oid) IS 'Whether something runs with the rights of its owner, whoever uses it.';
-
 -- What is not there is an error that lists all of it, unless it is to be skipped or created.
 CREATE OR REPLACE FUNCTION unsecure.require_targets(
     _elements unsecure.grant_element[],
@@ -1364,6 +1460,8 @@ BEGIN
         LEFT JOIN unnest(_roles) AS r ON r.role_name = n.role_name
         -- What PUBLIC shall not have, it does not have on what is not there.
         WHERE t.hint = 'missing' AND n.role_name <> 'none'
+          AND NOT (e.kind LIKE 'default %' AND EXISTS (SELECT FROM unnest(_roles) AS c WHERE c.role_name = e.name)
+                   AND (e.schema_name IS NULL OR EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = e.schema_name)))
           AND (r.missing = 'error' OR r.missing = 'create' AND t.label IS NULL
                AND NOT (e.is_all AND EXISTS (SELECT FROM unnest(_targets) AS s WHERE s.kind = 'schema' AND s.label = quote_ident(e.schema_name))))
         UNION ALL
@@ -1451,13 +1549,19 @@ BEGIN
 
     -- What is to be created.
     RETURN QUERY
-    SELECT DISTINCT t.kind, t.object_oid, t.subid, CASE WHEN t.kind = 'schema' THEN t.object_oid WHEN t.kind LIKE 'default %' THEN t.subid::oid END,
-           CASE WHEN t.kind LIKE 'default %' THEN (SELECT quote_ident(a.rolname) FROM pg_roles a WHERE a.oid = t.object_oid) ELSE t.label END,
-           CASE WHEN t.kind LIKE 'default %' THEN t.label END,
+    SELECT DISTINCT t.kind, t.object_oid, t.subid, CASE WHEN t.kind = 'schema' THEN t.object_oid WHEN t.kind LIKE 'default %' AND t.subid <> 0 THEN t.subid::oid END,
+           CASE WHEN t.kind LIKE 'default %'
+                THEN quote_ident(coalesce((SELECT a.rolname::text FROM pg_roles a WHERE a.oid = t.object_oid),
+                                          (SELECT r.role_name FROM unnest(_roles) AS r WHERE unsecure.virtual_oid(r.role_name) = t.object_oid)))
+                ELSE t.label END,
+           CASE WHEN t.kind LIKE 'default %' THEN nullif(t.label, '') END,
            CASE WHEN t.kind = 'schema' THEN _caller WHEN t.kind = 'parameter' THEN 10 ELSE t.object_oid END,
-           CASE WHEN t.kind = 'schema' THEN acldefault('n', _caller) END, true
+           CASE WHEN t.kind = 'schema' THEN acldefault('n', _caller)
+                WHEN t.kind LIKE 'default %' AND t.subid = 0 THEN acldefault((SELECT k.acl_code FROM unsecure.grant_kinds() AS k WHERE k.kind = t.kind), t.object_oid) END,
+           true
     FROM unnest(_targets) AS t
-    WHERE t.label IS NOT NULL;
+    WHERE t.label IS NOT NULL
+      AND NOT (t.kind LIKE 'default %' AND t.subid = 0 AND NOT EXISTS (SELECT FROM unnest(_roles) AS r WHERE unsecure.virtual_oid(r.role_name) = t.object_oid));
 END;
 $function$;
 
@@ -1503,6 +1607,7 @@ BEGIN
     v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
     v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
     PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
+    v_roles    := v_roles || ARRAY(SELECT i FROM unsecure.planned_intermediates(v_roles, v_targets, _caller) AS i);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
     -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps of the query give to each other.
     IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
@@ -1521,8 +1626,6 @@ COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid) IS
 REVOKE ALL ON FUNCTION
     unsecure.step_statement(unsecure.grant_step),
     unsecure.crowded_acl(),
-    unsecure.intermediate_name(text, oid, bigint, text[]),
-    unsecure.runs_as_owner(text, oid),
     unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb),
     unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid),
     unsecure.declared_members(jsonb),
@@ -1613,7 +1716,19 @@ AS $function$
         -- unsecure.grant_script puts the verifier in.
         SELECT 71, 'alter', r.role_name, 'password', format('ALTER ROLE %I PASSWORD ''********''', r.role_name), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.login ?| '{password,verifier}' AND NOT r.is_person AND NOT coalesce(unsecure.is_password_set(r.role_oid, r.login), false)
+        WHERE r.login ?| '{password,verifier}' AND NOT r.is_person
+          -- Who may not set it shall not learn by it whether he has guessed it.
+          AND NOT (unsecure.is_administrator() AND coalesce(unsecure.is_password_set(r.role_oid, r.login), false))
+        UNION ALL
+        SELECT 70, 'alter', r.role_name, 'attributes',
+               format('ALTER ROLE %I', r.role_name) || CASE WHEN a.rolsuper THEN ' NOSUPERUSER' ELSE '' END || CASE WHEN a.rolcreaterole THEN ' NOCREATEROLE' ELSE '' END
+               || CASE WHEN a.rolcreatedb THEN ' NOCREATEDB' ELSE '' END || CASE WHEN a.rolreplication THEN ' NOREPLICATION' ELSE '' END
+               || CASE WHEN a.rolbypassrls THEN ' NOBYPASSRLS' ELSE '' END,
+               'a role for many has no attributes', r.role_oid,
+               CASE WHEN (a.rolsuper OR a.rolreplication OR a.rolbypassrls) AND NOT (SELECT c.rolsuper FROM caller c) THEN 'only a superuser can do that' END
+        FROM role r
+        JOIN pg_roles a ON a.oid = r.role_oid
+        WHERE r.is_intermediate AND (a.rolsuper OR a.rolcreaterole OR a.rolcreatedb OR a.rolreplication OR a.rolbypassrls)
         UNION ALL
         SELECT 80, 'drop', r.role_name, NULL, format('DROP ROLE %I', r.role_name), 'nothing uses it', r.role_oid, NULL
         FROM role r
@@ -1660,7 +1775,9 @@ BEGIN
                coalesce(m.admin, false) AS admin_option, r.inherits, 'declared' AS reason, false AS is_via,
                CASE WHEN r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_name = m.role AND d.role_kind = 'group' AND d.state <> 'deleted')
                     THEN format('%I is bound to groups: those say who is a member', m.role)
-                    WHEN EXISTS (SELECT FROM auth.protected_role p WHERE p.role_name = m.role) THEN format('role %I is protected', m.role) END AS problem
+                    WHEN EXISTS (SELECT FROM auth.protected_role p WHERE p.role_name = m.role) THEN format('role %I is protected', m.role)
+                    WHEN m.role = 'pg_database_owner' THEN 'PostgreSQL lets nobody be a member of it but the owner of the database'
+                    WHEN starts_with(m.role, 'rolewright_via_') THEN 'such roles are for Rolewright to give' END AS problem
         FROM jsonb_to_recordset(_members) AS m (role_name text, role text, inherit boolean, set boolean, admin boolean)
         JOIN role r ON r.role_name = m.role_name
         -- Who is out has no membership, and gets none.
@@ -1678,18 +1795,14 @@ BEGIN
         JOIN unsecure.membership m ON m.member = r.role_oid
         JOIN pg_roles h ON h.oid = m.roleid
         LEFT JOIN pg_roles g ON g.oid = m.grantor
-        LEFT JOIN auth.intermediate_role i ON i.role_name = h.rolname AND i.role_oid = h.oid
+        LEFT JOIN unsecure.known_intermediate i ON i.role_oid = h.oid
         -- What PostgreSQL 16 and later give to who makes a role.
         WHERE NOT (v_is_16 AND m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option)
           AND (r.is_all_scope OR i.role_name IS NOT NULL)
           -- Groups say who of the people is in these.
           AND NOT (r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_oid = h.oid AND d.role_kind = 'group' AND d.state <> 'deleted'))
-          -- Another database's intermediate roles give nothing here.
-          AND NOT (i.role_name IS NULL AND starts_with(h.rolname, 'rolewright_via_')
-                   AND NOT EXISTS (SELECT FROM pg_auth_members u WHERE u.member = h.oid)
-                   AND NOT EXISTS (SELECT FROM pg_shdepend d
-                                   WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = h.oid
-                                     AND d.dbid IN (0, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()))))
+          -- Another database's intermediate roles are that one's, and get nothing here.
+          AND NOT (starts_with(h.rolname, 'rolewright_via_') AND unsecure.is_foreign_intermediate(h.oid))
     ), surplus AS MATERIALIZED (
         SELECT h.*, w.role_name IS NOT NULL AS is_wanted
         FROM held h
@@ -1705,17 +1818,37 @@ BEGIN
                    bool_or(h.set_option) AS set_option
             FROM held h
             WHERE NOT EXISTS (SELECT FROM surplus s WHERE s.member = h.member AND s.roleid = h.roleid AND s.grantor = h.grantor)
+              AND NOT EXISTS (SELECT FROM surplus s WHERE v_is_16 AND s.admin_option AND s.roleid = h.roleid AND s.member = h.grantor)
             GROUP BY h.role_name, h.group_name
         ) AS k ON k.role_name = w.role_name AND k.group_name = w.group_name
         WHERE w.problem IS NOT NULL
            OR k.admin_option IS DISTINCT FROM w.admin_option
            OR v_is_16 AND (k.inherit_option, k.set_option) IS DISTINCT FROM (w.inherit_option, w.set_option)
     ), dependent AS MATERIALIZED (
-        -- Who was made a member by somebody whose right to do so ends (PostgreSQL 16 and later).
-        SELECT DISTINCT s.role_name AS giver, m.roleid, m.member, m.admin_option, m.inherit_option, m.set_option
+        -- Who was made a member by somebody whose right to do so ends (PostgreSQL 16 and later) would lose what that one gave.
+        SELECT min(s.role_name) AS giver, s.member AS giver_oid, m.roleid, m.member, bool_or(m.admin_option) AS admin_option, bool_or(m.inherit_option) AS inherit_option,
+               bool_or(m.set_option) AS set_option
         FROM surplus s
         JOIN unsecure.membership m ON m.roleid = s.roleid AND m.grantor = s.member
         WHERE v_is_16 AND s.admin_option
+        GROUP BY s.member, m.roleid, m.member
+    ), kept AS MATERIALIZED (
+        -- With what they have from others, and what our own grant has, which is changed.
+        SELECT min(d.giver) AS giver, d.roleid, d.member,
+               bool_or(d.admin_option) AND d.member <> _caller OR coalesce(bool_or(o.admin_option), false) AS admin_option,
+               bool_or(d.inherit_option) OR coalesce(bool_or(o.inherit_option), false) AS inherit_option,
+               bool_or(d.set_option) OR coalesce(bool_or(o.set_option), false) AS set_option, bool_or(o.member IS NOT NULL) AS is_ours
+        FROM dependent d
+        LEFT JOIN unsecure.membership o
+            ON o.roleid = d.roleid AND o.member = d.member AND o.grantor = CASE WHEN v_caller.rolsuper THEN 10 ELSE _caller END
+        WHERE NOT EXISTS (SELECT FROM role r WHERE r.role_oid = d.member)
+        GROUP BY d.roleid, d.member
+        HAVING NOT EXISTS (
+            SELECT
+            FROM unsecure.membership x
+            WHERE x.roleid = d.roleid AND x.member = d.member AND x.grantor <> ALL (array_agg(d.giver_oid))
+            HAVING bool_or(x.admin_option) >= bool_or(d.admin_option) AND bool_or(x.inherit_option) >= bool_or(d.inherit_option)
+               AND bool_or(x.set_option) >= bool_or(d.set_option))
     ), edge AS MATERIALIZED (
         -- Who will be a member of what.
         SELECT w.role_name AS member, w.group_name FROM wanted w WHERE NOT w.is_via
@@ -1749,15 +1882,12 @@ BEGIN
         FROM missing m
         UNION ALL
         SELECT 44, 'grant', d.rolname, h.rolname, format('GRANT %I', h.rolname), ' TO ',
-               substr(unsecure.grant_statement(h.rolname, d.rolname, d.rolinherit, x.inherit_option, x.set_option, x.admin_option),
+               substr(unsecure.grant_statement(h.rolname, d.rolname, d.rolinherit, x.inherit_option, x.set_option, x.admin_option, x.is_ours),
                       length(format('GRANT %I TO %I', h.rolname, d.rolname)) + 1),
                format('%I had given it', x.giver), NULL, NULL, NULL
-        FROM dependent x
+        FROM kept x
         JOIN pg_roles d ON d.oid = x.member
         JOIN pg_roles h ON h.oid = x.roleid
-        WHERE x.member <> _caller
-          AND NOT EXISTS (SELECT FROM role r WHERE r.role_oid = x.member)
-          AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_caller.rolsuper THEN 10 ELSE _caller END)
         UNION ALL
         SELECT 45, 'revoke', s.role_name, s.group_name, format('REVOKE %I', s.group_name), ' FROM ',
                CASE WHEN v_is_16 THEN coalesce(format(' GRANTED BY %I', s.grantor_name), '') ELSE '' END
@@ -1791,7 +1921,7 @@ BEGIN
                 WHEN NOT v_caller.rolsuper AND NOT v_caller.rolcreaterole THEN format('%I needs CREATEROLE for that', v_caller.rolname) END
     FROM (SELECT DISTINCT u.name FROM unnest(_intermediates) AS u (name)) AS n
     LEFT JOIN pg_roles a ON a.rolname = n.name
-    LEFT JOIN auth.intermediate_role i ON i.role_name = n.name AND i.role_oid = a.oid
+    LEFT JOIN unsecure.known_intermediate i ON i.role_oid = a.oid
     WHERE i.role_name IS NULL
     UNION ALL
     -- So that Rolewright's owner can give memberships in it too, whoever made it.
@@ -1871,7 +2001,7 @@ DECLARE
     v_is_via boolean; -- whether intermediate roles may be needed at all
 BEGIN
     SELECT * INTO v_caller FROM pg_roles r WHERE r.oid = _caller;
-    v_is_via := EXISTS (SELECT FROM auth.intermediate_role)
+    v_is_via := EXISTS (SELECT FROM unsecure.known_intermediate)
         OR EXISTS (SELECT FROM unnest(_elements) AS e WHERE e.via = 'group')
         OR EXISTS (SELECT FROM unnest(_objects) AS o WHERE cardinality(o.acl) > v_crowd.for_new)
         OR EXISTS (SELECT
@@ -1886,27 +2016,30 @@ BEGIN
     ), object AS MATERIALIZED (
         SELECT o.object_no, o.kind, o.object_oid, o.subid, o.schema_oid, o.label, o.column_name, o.owner, o.acl, o.is_here,
                o.kind = 'table' AND o.subid <> 0 AS is_column, o.kind LIKE 'default %' AS is_default,
-               coalesce(w.rolname::text, o.owner::text) AS old_owner, k.words, k.owner_word, k.is_local,
+               coalesce(w.rolname::text, CASE WHEN o.kind LIKE 'default %' THEN (parse_ident(o.label))[1] ELSE o.owner::text END) AS old_owner, k.words, k.owner_word, k.is_local,
                CASE WHEN o.kind = 'sequence' THEN unsecure.table_of_sequence(o.object_oid) END AS table_oid
         FROM unnest(_objects) WITH ORDINALITY AS o (kind, object_oid, subid, schema_oid, label, column_name, owner, acl, is_here, object_no)
         JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind
         LEFT JOIN pg_roles w ON w.oid = o.owner
     ), granted AS MATERIALIZED (
-        SELECT n.role_name, o.object_no, e.privileges, e.is_owner, e.is_grantable, e.via
+        SELECT n.role_name, o.object_no, e.privileges, e.is_owner, e.is_grantable, e.via, e.name IS NOT NULL AS is_named
         FROM unnest(_elements) AS e
         JOIN unnest(_targets) AS t ON t.element_no = e.element_no
         JOIN object o ON o.kind = t.kind AND o.object_oid = t.object_oid AND o.subid = t.subid
         CROSS JOIN LATERAL unnest(e.role_names) AS n (role_name)
         LEFT JOIN role r ON r.role_name = n.role_name
-        WHERE (t.problem IS NULL OR t.label IS NOT NULL AND r.missing = 'create')
+        WHERE (t.problem IS NULL OR t.label IS NOT NULL AND (r.missing = 'create' OR o.is_default AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.oid = o.owner)))
           AND (r.is_all_scope OR r.role_name IS NULL OR o.is_local OR o.kind = 'database' AND o.is_here)
     ), owner_wanted AS MATERIALIZED (
-        SELECT DISTINCT g.object_no, g.role_name FROM granted g WHERE g.is_owner
+        SELECT g.object_no, g.role_name, bool_or(g.is_named) AS is_named FROM granted g WHERE g.is_owner GROUP BY g.object_no, g.role_name
     ), owner_change AS MATERIALIZED (
         SELECT o.object_no, w.role_name AS new_owner, w.role_name, 'declared' AS reason,
                CASE WHEN EXISTS (SELECT FROM owner_wanted x WHERE x.object_no = w.object_no AND x.role_name <> w.role_name)
                     THEN 'several roles are declared to own it'
-                    WHEN o.table_oid IS NOT NULL THEN 'it belongs to a table, and follows the owner of that' END AS problem
+                    WHEN o.table_oid IS NOT NULL THEN 'it belongs to a table, and follows the owner of that'
+                    -- Or whoever may create something in the schema, has it run as the role.
+                    WHEN NOT w.is_named AND unsecure.runs_as_owner(o.kind, o.object_oid) THEN format('it would run with the rights of %I: name it, if that is meant', w.role_name)
+               END AS problem
         FROM owner_wanted w
         JOIN object o ON o.object_no = w.object_no
         WHERE o.old_owner <> w.role_name
@@ -1966,12 +2099,12 @@ BEGIN
     ), via AS MATERIALIZED (
         -- Through an intermediate role: who is told to, who already is, and where the ACL is crowded.
         SELECT p.role_name, p.object_no, p.privileges,
-               coalesce(k.role_name, unsecure.intermediate_name(f.kind, f.object_oid, f.subid, p.privileges)) AS group_name
+               unsecure.intermediate_name(f.kind, f.object_oid, f.subid, p.privileges) AS group_name
         FROM package p
         JOIN crowd c ON c.object_no = p.object_no
         JOIN future f ON f.object_no = p.object_no
         JOIN role r ON r.role_name = p.role_name
-        LEFT JOIN auth.intermediate_role k
+        LEFT JOIN unsecure.known_intermediate k
             ON k.object_kind = f.kind AND k.object_oid = f.object_oid AND k.object_subid = f.subid AND k.privileges = p.privileges
         WHERE (v_is_16 OR r.inherits)
           AND f.owner_name <> p.role_name
@@ -1983,7 +2116,7 @@ BEGIN
         SELECT v.group_name, v.object_no, v.privileges FROM via v
         UNION
         SELECT k.role_name, f.object_no, k.privileges
-        FROM auth.intermediate_role k
+        FROM unsecure.known_intermediate k
         JOIN role r ON r.role_name = k.role_name AND r.is_intermediate
         JOIN future f ON f.kind = k.object_kind AND f.object_oid = k.object_oid AND f.subid = k.object_subid
     ), wanted AS MATERIALIZED (
@@ -2037,7 +2170,8 @@ BEGIN
               AND EXISTS (SELECT
                           FROM surplus s
                           JOIN future t ON t.object_no = s.object_no AND t.kind = 'table' AND t.subid = 0
-                          WHERE t.object_oid = f.object_oid AND s.grantee = w.role_name AND s.privilege = w.privilege AND NOT s.is_option_only)
+                          WHERE t.object_oid = f.object_oid AND s.grantee = w.role_name AND s.privilege = w.privilege
+                            AND (NOT s.is_option_only OR w.is_grantable))
         UNION ALL
         SELECT DISTINCT l.grantee, l.object_no, l.privilege, l.is_grantable, format('%I had given it', l.grantor)
         FROM lost l
@@ -2103,6 +2237,8 @@ BEGIN
                CASE WHEN p.giver IS NOT NULL THEN nullif(p.giver, v_caller.rolname) WHEN a.way IN ('set', 'borrow') THEN a.actor END AS actor,
                CASE WHEN a.way = 'borrow' THEN ARRAY[a.actor] END AS borrowed,
                CASE
+                   WHEN f.kind = 'language' AND p.action = 'grant' AND EXISTS (SELECT FROM pg_language l WHERE l.oid = f.object_oid AND NOT l.lanpltrusted)
+                       THEN 'the language is not trusted: PostgreSQL lets superusers alone use it'
                    WHEN p.giver IS NOT NULL AND (a.way IS NULL OR NOT EXISTS (SELECT FROM pg_roles g WHERE g.rolname = p.giver))
                        THEN format('%s gave it, and %I cannot act as that role', quote_ident(p.giver), v_caller.rolname)
                    -- PostgreSQL would take who acts for the owner.
@@ -2137,7 +2273,11 @@ BEGIN
                    WHEN c.problem IS NOT NULL THEN c.problem
                    WHEN v_caller.rolsuper THEN NULL
                    WHEN o.way IS NULL THEN format('%s owns it, and %I cannot act as that role', quote_ident(f.old_owner), v_caller.rolname)
-                   WHEN n.way IS NULL THEN format('%I cannot act as %s, who shall own it', v_caller.rolname, quote_ident(c.new_owner))
+                   -- Not by SET ROLE: it takes the rights of both.
+                   WHEN o.way <> 'own' AND NOT (unsecure.may_administer(_caller, unsecure.acting_owner(f.owner)) AND (v_is_16 OR v_caller.rolinherit))
+                       THEN format('%s owns it, and %I does not inherit the rights of that role', quote_ident(f.old_owner), v_caller.rolname)
+                   WHEN n.way IS NULL OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = c.new_owner AND NOT unsecure.may_set_role(_caller, r.oid) AND NOT unsecure.may_administer(_caller, r.oid))
+                       THEN format('%I cannot act as %s, who shall own it', v_caller.rolname, quote_ident(c.new_owner))
                    WHEN f.kind = 'database' AND NOT v_caller.rolcreatedb THEN format('%I needs CREATEDB for that', v_caller.rolname)
                    WHEN f.kind = 'schema' AND NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname)
                END
@@ -2162,7 +2302,7 @@ BEGIN
         SELECT m.*, unsecure.way_to_act(_caller, unsecure.acting_owner(m.owner)) AS way,
                (SELECT a.rolname FROM pg_roles a WHERE a.oid = unsecure.acting_owner(m.owner)) AS actor
         FROM (
-            SELECT n.role_name, n.privilege, s.oid AS schema_oid, s.nspname, s.nspowner AS owner,
+            SELECT n.role_name, n.privilege, s.oid AS schema_oid, s.nspname, s.nspowner AS owner, w.rolname AS now_owner,
                    coalesce((SELECT f.owner_name FROM future f WHERE f.kind = 'schema' AND f.object_oid = s.oid), w.rolname) AS then_owner
             FROM right_needed n
             JOIN pg_namespace s ON s.oid = n.schema_oid
@@ -2170,7 +2310,8 @@ BEGIN
             LEFT JOIN pg_roles r ON r.rolname = n.role_name
             WHERE r.oid IS NULL OR NOT has_schema_privilege(r.oid, s.oid, n.privilege)
         ) AS m
-        WHERE m.then_owner <> m.role_name
+        -- Owners without USAGE of their own give it to themselves.
+        WHERE m.then_owner <> m.role_name OR m.now_owner = m.role_name
     ), right_step AS (
         SELECT 29, CASE WHEN m.way IS NULL THEN 'conflict' END, m.role_name, format('schema %I', m.nspname),
                format('GRANT %s ON SCHEMA %I TO %I', m.privilege, m.nspname, m.role_name), NULL, NULL, NULL, NULL,
@@ -2195,7 +2336,8 @@ BEGIN
         SELECT * FROM right_step
         UNION ALL
         SELECT 25, 'create', g.role_name, 'schema ' || g.label, 'CREATE SCHEMA ' || g.label, NULL, NULL, NULL, NULL, 'declared', NULL, NULL,
-               CASE WHEN NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname) END
+               CASE WHEN starts_with(g.label, 'pg_') OR starts_with(g.label, '"pg_') THEN 'the name is reserved by PostgreSQL'
+                    WHEN NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname) END
         FROM (
             SELECT o.label, min(g.role_name) AS role_name
             FROM granted g
@@ -2203,6 +2345,13 @@ BEGIN
             WHERE o.kind = 'schema' AND g.role_name <> 'none' AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid = o.object_oid)
             GROUP BY o.label
         ) AS g
+        UNION ALL
+        SELECT DISTINCT 0, 'conflict', 'public', lower(f.words) || ' ' || f.label, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL::text[],
+               format('%s is both granted and revoked', w.privilege)
+        FROM wished w
+        JOIN granted g ON g.role_name = 'none' AND g.object_no = w.object_no AND w.privilege = ANY (g.privileges)
+        JOIN future f ON f.object_no = w.object_no
+        WHERE w.role_name = 'public'
         UNION ALL
         SELECT s.* FROM unsecure.plan_logins(_roles, _members, _caller) AS s
         UNION ALL
@@ -2323,7 +2472,7 @@ AS $function$
         UNION ALL
         SELECT s.phase, s.nth,
                CASE WHEN s.object = 'password' AND s.action = 'alter'
-                    THEN CASE WHEN _verifiers IS NULL THEN format('-- the password of %s is not shown', replace(quote_ident(s.role_name), E'\n', '?'))
+                    THEN CASE WHEN _verifiers IS NULL THEN '-- a password is set here, which is not shown'
                               ELSE format('ALTER ROLE %I PASSWORD %L', s.role_name, _verifiers ->> s.role_name) END
                     ELSE s.head END,
                s.actor
@@ -2413,13 +2562,22 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.require_possible(unsecure.grant_step[]) IS 'RW522 with all that cannot be done, and why.';
 
-CREATE OR REPLACE FUNCTION unsecure.role_oid(_role_name text)
+CREATE OR REPLACE FUNCTION unsecure.require_role_oid(_role_name text)
 RETURNS oid
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
-RETURN (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = _role_name);
+AS $function$
+DECLARE
+    v_oid oid := (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = _role_name);
+BEGIN
+    IF v_oid IS NULL THEN
+        RAISE EXCEPTION 'role % does not exist', coalesce(quote_ident(_role_name), 'NULL') USING ERRCODE = 'RW019', HINT = 'pg_roles lists the roles.';
+    END IF;
+    RETURN v_oid;
+END;
+$function$;
 
-COMMENT ON FUNCTION unsecure.role_oid(text) IS 'The oid of a role; NULL: there is none of this name.';
+COMMENT ON FUNCTION unsecure.require_role_oid(text) IS 'The oid of a role. RW019: there is none of this name.';
 
 CREATE OR REPLACE FUNCTION auth.planned_changes(
     _declaration jsonb,
@@ -2434,7 +2592,7 @@ SET jit = off
 AS $function$
 BEGIN
     RETURN QUERY
-    SELECT * FROM unsecure.shown_steps(ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, unsecure.role_oid(_caller)) AS s));
+    SELECT * FROM unsecure.shown_steps(ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, unsecure.require_role_oid(_caller)) AS s));
 END;
 $function$;
 
@@ -2455,7 +2613,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
 DECLARE
-    v_caller   oid := unsecure.role_oid(_caller);
+    v_caller   oid := unsecure.require_role_oid(_caller);
     v_snapshot text := pg_current_snapshot()::text;
     v_steps    unsecure.grant_step[];
     v_hash     text := _declaration -> 'options' ->> 'plan_hash';
@@ -2482,6 +2640,17 @@ BEGIN
                   HINT    = 'Something has changed since: look at the plan again. Nothing was changed.';
     END IF;
     PERFORM unsecure.require_possible(v_steps);
+    -- What another database's sync was to make.
+    SELECT s.role_name INTO v_role
+    FROM unnest(v_steps) AS s
+    WHERE s.grantee IS NOT NULL AND s.grantee <> 'public'
+      AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = s.grantee)
+      AND NOT EXISTS (SELECT FROM unnest(v_steps) AS c WHERE c.action = 'create' AND c.object IS NULL AND c.role_name = s.grantee)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'role % does not exist', quote_ident(v_role)
+            USING ERRCODE = 'RW521', HINT = 'With the scope database no roles are made: sync the database that makes them first. Nothing was changed.';
+    END IF;
 
     verifiers := '{}';
     FOR v_role IN SELECT s.role_name FROM unnest(v_steps) AS s WHERE s.action = 'alter' AND s.object = 'password' LOOP
@@ -2625,6 +2794,10 @@ BEGIN
                 IF v_attempt = 6 THEN
                     RAISE;
                 END IF;
+            WHEN insufficient_privilege OR invalid_grant_operation OR wrong_object_type OR dependent_objects_still_exist OR feature_not_supported THEN
+                RAISE EXCEPTION 'PostgreSQL refuses to make the roles what is declared'
+                    USING ERRCODE = 'RW522', DETAIL = format('It says: %s.', SQLERRM),
+                          HINT = 'Nothing was changed. auth.plan_script shows the statements.';
         END;
     END LOOP;
     RETURN QUERY SELECT * FROM unnest(v_work.changes);
@@ -2661,16 +2834,17 @@ AS $function$
 DECLARE
     v_step  record;
     v_actor text;
+    v_back  text := CASE current_setting('role') WHEN 'none' THEN 'SET LOCAL ROLE NONE' ELSE format('SET LOCAL ROLE %I', current_setting('role')) END;
 BEGIN
     FOR v_step IN SELECT * FROM auth.planned_statements(_declaration, current_user::text) LOOP
         IF v_step.actor IS DISTINCT FROM v_actor THEN
             v_actor := v_step.actor;
-            RETURN NEXT CASE WHEN v_actor IS NULL THEN 'RESET ROLE' ELSE format('SET LOCAL ROLE %I', v_actor) END;
+            RETURN NEXT CASE WHEN v_actor IS NULL THEN v_back ELSE format('SET LOCAL ROLE %I', v_actor) END;
         END IF;
         RETURN NEXT v_step.statement;
     END LOOP;
     IF v_actor IS NOT NULL THEN
-        RETURN NEXT 'RESET ROLE';
+        RETURN NEXT v_back;
     END IF;
 END;
 $function$;
@@ -2691,7 +2865,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
 DECLARE
-    v_caller oid := unsecure.role_oid(_caller);
+    v_caller oid := unsecure.require_role_oid(_caller);
     v_steps  unsecure.grant_step[] := ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, v_caller) AS s);
 BEGIN
     PERFORM unsecure.require_possible(v_steps);
@@ -2765,7 +2939,7 @@ COMMENT ON FUNCTION auth.plan_role(text, jsonb, text[], jsonb) IS 'What auth.syn
 
 REVOKE ALL ON FUNCTION
     unsecure.require_possible(unsecure.grant_step[]),
-    unsecure.role_oid(text),
+    unsecure.require_role_oid(text),
     unsecure.register_intermediates(text[]),
     auth.planned_changes(jsonb, text),
     auth.begin_role_sync(jsonb, text),
@@ -2883,10 +3057,12 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT jsonb_strip_nulls(jsonb_build_object(
-        'roles', coalesce(jsonb_object_agg(d.role_name, jsonb_build_object('grants', d.grants, 'preserve_schemas', d.preserve_schemas, 'options', d.options))
+        'roles', coalesce(jsonb_object_agg(d.role_name, jsonb_build_object(
+                                  -- In full: what was said for PUBLIC is not for others.
+                                  'grants', d.grants, 'preserve_schemas', d.preserve_schemas, 'options', '{"missing": "error", "scope": "all"}' || d.options))
                               FILTER (WHERE d.role_name <> 'public'), '{}'),
         'public', (jsonb_agg(d.grants) FILTER (WHERE d.role_name = 'public')) -> 0,
-        'options', (jsonb_agg(d.options) FILTER (WHERE d.role_name = 'public')) -> 0))
+        'options', (jsonb_agg(d.options - 'new_owner') FILTER (WHERE d.role_name = 'public')) -> 0))
     FROM auth.role_declaration d
     WHERE _role_names IS NULL OR d.role_name = ANY (_role_names);
 $function$;
@@ -2963,7 +3139,7 @@ STABLE
 AS $function$
     WITH intermediate AS MATERIALIZED (
         SELECT m.member, i.role_oid
-        FROM auth.intermediate_role i
+        FROM unsecure.known_intermediate i
         JOIN pg_auth_members m ON m.roleid = i.role_oid
         JOIN unsecure.membership o ON o.roleid = m.roleid AND o.member = m.member AND o.grantor = m.grantor AND o.inherit_option
     ), grantee AS MATERIALIZED (
@@ -3508,7 +3684,7 @@ FROM (
     WHERE e ->> 'type' = 'membership'
     UNION ALL
     SELECT m.roleid, m.member, 'declaration'
-    FROM auth.intermediate_role i
+    FROM unsecure.known_intermediate i
     JOIN pg_catalog.pg_auth_members m ON m.roleid = i.role_oid
 ) AS s
 GROUP BY s.roleid, s.member;
@@ -3877,7 +4053,7 @@ BEGIN
         FROM possible p
         CROSS JOIN LATERAL unnest(p.members) WITH ORDINALITY AS m (oid, nth)
         JOIN pg_roles r ON r.oid = m.oid
-        LEFT JOIN auth.intermediate_role i ON i.role_oid = m.oid
+        LEFT JOIN unsecure.known_intermediate i ON i.role_oid = m.oid
         LEFT JOIN link l ON m.nth > 1 AND l.roleid = m.oid AND l.member = p.members[m.nth - 1]
         LEFT JOIN unsecure.membership_source s ON m.nth > 1 AND s.roleid = m.oid AND s.member = p.members[m.nth - 1]
     ), told AS (
@@ -3914,7 +4090,7 @@ BEGIN
                CASE WHEN p.holder = 0 THEN '{}' ELSE coalesce(t.grantors, '{}') END
                || coalesce((SELECT quote_ident(g.rolname) FROM pg_roles g WHERE g.oid = p.grantor), p.grantor::text, '') AS grantors,
                concat_ws(' → ', CASE WHEN p.holder <> 0 THEN t.source END, CASE
-                   WHEN EXISTS (SELECT FROM auth.intermediate_role i WHERE i.role_oid = p.holder) THEN 'declaration'
+                   WHEN EXISTS (SELECT FROM unsecure.known_intermediate i WHERE i.role_oid = p.holder) THEN 'declaration'
                    WHEN p.kind IN ('direct', 'owner', 'public') AND unsecure.is_declared(
                             CASE p.holder WHEN 0 THEN v_rules
                                           ELSE coalesce((SELECT d.grants FROM auth.role_declaration d JOIN pg_roles r ON r.rolname = d.role_name WHERE r.oid = p.holder), '[]') END,
@@ -4055,7 +4231,7 @@ BEGIN
                quote_ident(r.rolname) || CASE WHEN i.role_oid IS NOT NULL THEN ' (intermediate role)' ELSE '' END AS label, coalesce(s.source, 'unmanaged') AS source
         FROM first f
         JOIN pg_roles r ON r.oid = f.oid
-        LEFT JOIN auth.intermediate_role i ON i.role_oid = f.oid
+        LEFT JOIN unsecure.known_intermediate i ON i.role_oid = f.oid
         LEFT JOIN unsecure.membership_source s ON s.member = f.oid AND s.roleid = f.next_oid
         WHERE f.part NOT IN ('grantable', 'schema', 'database')
     ), tree (oid, part, is_inherited, holder, holder_label, acts_as, depth, path, source, rolname, can_login, rolsuper) AS (
@@ -4084,7 +4260,7 @@ BEGIN
         ) AS h
         LEFT JOIN pg_roles r ON r.oid = h.holder
         LEFT JOIN auth.role_declaration d ON d.role_name = coalesce(r.rolname, 'public')
-        LEFT JOIN auth.intermediate_role i ON i.role_oid = h.holder
+        LEFT JOIN unsecure.known_intermediate i ON i.role_oid = h.holder
         GROUP BY h.holder, h.part
     ), best AS (
         -- A role's best way: at once rather than by SET ROLE, the whole object rather than some columns.
@@ -4238,7 +4414,7 @@ BEGIN
     ), own AS MATERIALIZED (
         SELECT l.*, r.rolname,
                EXISTS (SELECT FROM jsonb_array_elements(v_grants) AS e WHERE e ->> 'type' = 'membership' AND e ->> 'role' = r.rolname)
-               OR EXISTS (SELECT FROM auth.intermediate_role i WHERE i.role_oid = l.roleid) AS is_declared
+               OR EXISTS (SELECT FROM unsecure.known_intermediate i WHERE i.role_oid = l.roleid) AS is_declared
         FROM link l
         JOIN pg_roles r ON r.oid = l.roleid
         WHERE l.member = v_oid
@@ -4421,7 +4597,7 @@ DROP FUNCTION auth.finish_role_sync;
 DROP FUNCTION unsecure.register_intermediates;
 DROP FUNCTION auth.begin_role_sync;
 DROP FUNCTION auth.planned_changes;
-DROP FUNCTION unsecure.role_oid;
+DROP FUNCTION unsecure.require_role_oid;
 DROP FUNCTION unsecure.require_possible;
 DROP FUNCTION auth.change_hazards;
 DROP FUNCTION auth.plan_hash;
@@ -4439,15 +4615,18 @@ DROP FUNCTION unsecure.plan_grants;
 DROP FUNCTION unsecure.declared_members;
 DROP FUNCTION unsecure.planned_objects;
 DROP FUNCTION unsecure.require_targets;
-DROP FUNCTION unsecure.runs_as_owner;
-DROP FUNCTION unsecure.intermediate_name;
 DROP FUNCTION unsecure.crowded_acl;
 DROP FUNCTION unsecure.step_statement;
 DROP TYPE unsecure.grant_step;
+DROP FUNCTION unsecure.planned_intermediates;
 DROP FUNCTION unsecure.planned_roles;
 DROP TYPE unsecure.planned_role;
 DROP FUNCTION auth.drop_unused_roles;
 DROP FUNCTION unsecure.unused_roles;
+DROP FUNCTION unsecure.is_foreign_intermediate;
+DROP VIEW unsecure.known_intermediate;
+DROP FUNCTION unsecure.intermediate_name;
+DROP FUNCTION unsecure.runs_as_owner;
 DROP FUNCTION unsecure.acting_owner;
 DROP FUNCTION unsecure.administrator_to_be;
 DROP FUNCTION unsecure.way_to_act;
@@ -4473,6 +4652,7 @@ DROP FUNCTION unsecure.grant_keys;
 DROP FUNCTION unsecure.default_objects;
 DROP FUNCTION unsecure.parameter_label;
 DROP FUNCTION unsecure.grant_objects;
+DROP FUNCTION unsecure.is_lasting;
 DROP TYPE unsecure.grant_object;
 DROP FUNCTION unsecure.virtual_oid;
 DROP FUNCTION unsecure.parameter_acl;

@@ -94,6 +94,7 @@ BEGIN;
 \ir grant/declaration.sql
 \ir grant/resolve.sql
 \ir grant/authority.sql
+\ir grant/intermediate.sql
 \ir grant/drop_unused.sql
 \ir grant/planned_roles.sql
 \ir grant/plan.sql

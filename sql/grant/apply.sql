@@ -20,13 +20,22 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.require_possible(unsecure.grant_step[]) IS 'RW522 with all that cannot be done, and why.';
 
-CREATE OR REPLACE FUNCTION unsecure.role_oid(_role_name text)
+CREATE OR REPLACE FUNCTION unsecure.require_role_oid(_role_name text)
 RETURNS oid
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
-RETURN (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = _role_name);
+AS $function$
+DECLARE
+    v_oid oid := (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = _role_name);
+BEGIN
+    IF v_oid IS NULL THEN
+        RAISE EXCEPTION 'role % does not exist', coalesce(quote_ident(_role_name), 'NULL') USING ERRCODE = 'RW019', HINT = 'pg_roles lists the roles.';
+    END IF;
+    RETURN v_oid;
+END;
+$function$;
 
-COMMENT ON FUNCTION unsecure.role_oid(text) IS 'The oid of a role; NULL: there is none of this name.';
+COMMENT ON FUNCTION unsecure.require_role_oid(text) IS 'The oid of a role. RW019: there is none of this name.';
 
 CREATE OR REPLACE FUNCTION auth.planned_changes(
     _declaration jsonb,
@@ -41,7 +50,7 @@ SET jit = off
 AS $function$
 BEGIN
     RETURN QUERY
-    SELECT * FROM unsecure.shown_steps(ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, unsecure.role_oid(_caller)) AS s));
+    SELECT * FROM unsecure.shown_steps(ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, unsecure.require_role_oid(_caller)) AS s));
 END;
 $function$;
 
@@ -62,7 +71,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
 DECLARE
-    v_caller   oid := unsecure.role_oid(_caller);
+    v_caller   oid := unsecure.require_role_oid(_caller);
     v_snapshot text := pg_current_snapshot()::text;
     v_steps    unsecure.grant_step[];
     v_hash     text := _declaration -> 'options' ->> 'plan_hash';
@@ -89,6 +98,17 @@ BEGIN
                   HINT    = 'Something has changed since: look at the plan again. Nothing was changed.';
     END IF;
     PERFORM unsecure.require_possible(v_steps);
+    -- What another database's sync was to make.
+    SELECT s.role_name INTO v_role
+    FROM unnest(v_steps) AS s
+    WHERE s.grantee IS NOT NULL AND s.grantee <> 'public'
+      AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = s.grantee)
+      AND NOT EXISTS (SELECT FROM unnest(v_steps) AS c WHERE c.action = 'create' AND c.object IS NULL AND c.role_name = s.grantee)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'role % does not exist', quote_ident(v_role)
+            USING ERRCODE = 'RW521', HINT = 'With the scope database no roles are made: sync the database that makes them first. Nothing was changed.';
+    END IF;
 
     verifiers := '{}';
     FOR v_role IN SELECT s.role_name FROM unnest(v_steps) AS s WHERE s.action = 'alter' AND s.object = 'password' LOOP
@@ -232,6 +252,10 @@ BEGIN
                 IF v_attempt = 6 THEN
                     RAISE;
                 END IF;
+            WHEN insufficient_privilege OR invalid_grant_operation OR wrong_object_type OR dependent_objects_still_exist OR feature_not_supported THEN
+                RAISE EXCEPTION 'PostgreSQL refuses to make the roles what is declared'
+                    USING ERRCODE = 'RW522', DETAIL = format('It says: %s.', SQLERRM),
+                          HINT = 'Nothing was changed. auth.plan_script shows the statements.';
         END;
     END LOOP;
     RETURN QUERY SELECT * FROM unnest(v_work.changes);
@@ -268,16 +292,17 @@ AS $function$
 DECLARE
     v_step  record;
     v_actor text;
+    v_back  text := CASE current_setting('role') WHEN 'none' THEN 'SET LOCAL ROLE NONE' ELSE format('SET LOCAL ROLE %I', current_setting('role')) END;
 BEGIN
     FOR v_step IN SELECT * FROM auth.planned_statements(_declaration, current_user::text) LOOP
         IF v_step.actor IS DISTINCT FROM v_actor THEN
             v_actor := v_step.actor;
-            RETURN NEXT CASE WHEN v_actor IS NULL THEN 'RESET ROLE' ELSE format('SET LOCAL ROLE %I', v_actor) END;
+            RETURN NEXT CASE WHEN v_actor IS NULL THEN v_back ELSE format('SET LOCAL ROLE %I', v_actor) END;
         END IF;
         RETURN NEXT v_step.statement;
     END LOOP;
     IF v_actor IS NOT NULL THEN
-        RETURN NEXT 'RESET ROLE';
+        RETURN NEXT v_back;
     END IF;
 END;
 $function$;
@@ -298,7 +323,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
 DECLARE
-    v_caller oid := unsecure.role_oid(_caller);
+    v_caller oid := unsecure.require_role_oid(_caller);
     v_steps  unsecure.grant_step[] := ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, v_caller) AS s);
 BEGIN
     PERFORM unsecure.require_possible(v_steps);
@@ -372,7 +397,7 @@ COMMENT ON FUNCTION auth.plan_role(text, jsonb, text[], jsonb) IS 'What auth.syn
 
 REVOKE ALL ON FUNCTION
     unsecure.require_possible(unsecure.grant_step[]),
-    unsecure.role_oid(text),
+    unsecure.require_role_oid(text),
     unsecure.register_intermediates(text[]),
     auth.planned_changes(jsonb, text),
     auth.begin_role_sync(jsonb, text),

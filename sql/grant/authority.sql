@@ -89,7 +89,44 @@ RETURN CASE WHEN _owner = (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolna
 
 COMMENT ON FUNCTION unsecure.acting_owner(oid) IS 'The role to act as, to act as this owner.';
 
+-- Whose code it is, runs with whose rights. Foreign keys change rows as the owner of the table, with all that hangs on its columns; ANALYZE and
+-- whoever makes an index work as the owner too.
+CREATE OR REPLACE FUNCTION unsecure.runs_as_owner(
+    _kind       text,
+    _object_oid oid
+)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT CASE
+        WHEN _kind IN ('function', 'procedure') THEN EXISTS (
+            -- Aggregates call their functions as their owner.
+            SELECT FROM pg_proc p WHERE p.oid = _object_oid AND (p.prosecdef OR p.prokind = 'a'))
+        WHEN _kind = 'table' THEN EXISTS (
+            SELECT
+            FROM pg_class c
+            WHERE c.oid = _object_oid
+              AND (c.relkind IN ('v', 'm')
+                   OR c.relhasrules
+                   OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND (NOT t.tgisinternal OR t.tgconstraint = 0))
+                   OR EXISTS (SELECT FROM pg_policy o WHERE o.polrelid = c.oid)
+                   OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
+                   OR EXISTS (SELECT FROM pg_statistic_ext s WHERE s.stxrelid = c.oid AND s.stxexprs IS NOT NULL)
+                   OR EXISTS (SELECT FROM pg_constraint k
+                              WHERE k.conrelid = c.oid AND k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+                      AND (EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
+                           OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid AND pg_get_expr(d.adbin, d.adrelid) !~ '^nextval\(''[^'']*''::regclass\)$')
+                           OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+                                      WHERE a.attrelid = c.oid AND NOT a.attisdropped AND y.typnamespace <> 'pg_catalog'::regnamespace AND y.typtype <> 'e'))))
+        ELSE false
+    END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.runs_as_owner(text, oid) IS 'Whether something may run somebody''s code with the rights of its owner, whoever uses it.';
+
 REVOKE ALL ON FUNCTION
+    unsecure.runs_as_owner(text, oid),
     unsecure.may_administer(oid, oid),
     unsecure.may_set_role(oid, oid),
     unsecure.way_to_act(oid, oid),

@@ -73,7 +73,8 @@ LANGUAGE plpgsql
 IMMUTABLE
 AS $function$
 BEGIN
-    PERFORM '' ~ ('^(?:' || _pattern || ')$');
+    -- Alone, and as it is used: a parenthesis too many would end what anchors it.
+    PERFORM '' ~ _pattern, '' ~ ('^(?:' || _pattern || ')$');
     RETURN NULL;
 EXCEPTION
     WHEN invalid_regular_expression THEN
@@ -171,8 +172,12 @@ BEGIN
     ELSIF v_type = 'large_object' AND (_grant ->> 'name' !~ '^[0-9]{1,10}$' OR (_grant ->> 'name')::numeric > 4294967295) THEN
         RETURN NEXT 'name: the number of a large object is needed';
     END IF;
-    IF v_type NOT IN ('function', 'procedure', 'large_object') AND octet_length(_grant ->> 'name') > 63 THEN
+    IF v_type NOT IN ('function', 'procedure', 'large_object', 'parameter') AND octet_length(_grant ->> 'name') > 63 THEN
         RETURN NEXT 'name: PostgreSQL''s names have at most 63 bytes';
+    ELSIF octet_length(_grant ->> 'name') > 8000 THEN
+        RETURN NEXT 'name: it has more than 8000 bytes';
+    ELSIF v_type = 'parameter' AND _grant ->> 'name' !~ '^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$' THEN
+        RETURN NEXT 'name: it cannot be the name of a parameter';
     END IF;
     IF _grant ? 'pattern' AND unsecure.pattern_problem(_grant ->> 'pattern') IS NOT NULL THEN
         RETURN NEXT 'pattern: ' || unsecure.pattern_problem(_grant ->> 'pattern');
@@ -239,7 +244,7 @@ CREATE OR REPLACE FUNCTION unsecure.usual_name(
 RETURNS jsonb
 LANGUAGE sql
 IMMUTABLE
-RETURN CASE WHEN octet_length(_grant ->> _key) BETWEEN 1 AND 63 AND jsonb_typeof(_grant -> _key) = 'string' AND _grant ->> 'type' <> 'large_object'
+RETURN CASE WHEN octet_length(_grant ->> _key) BETWEEN 1 AND 63 AND jsonb_typeof(_grant -> _key) = 'string' AND _grant ->> 'type' NOT IN ('large_object', 'parameter')
             THEN _instead ELSE '{}' END;
 
 COMMENT ON FUNCTION unsecure.usual_name(jsonb, text, jsonb) IS 'What is to stand for a name that can be one; {}: it cannot, or there is none.';

@@ -85,10 +85,12 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT jsonb_strip_nulls(jsonb_build_object(
-        'roles', coalesce(jsonb_object_agg(d.role_name, jsonb_build_object('grants', d.grants, 'preserve_schemas', d.preserve_schemas, 'options', d.options))
+        'roles', coalesce(jsonb_object_agg(d.role_name, jsonb_build_object(
+                                  -- In full: what was said for PUBLIC is not for others.
+                                  'grants', d.grants, 'preserve_schemas', d.preserve_schemas, 'options', '{"missing": "error", "scope": "all"}' || d.options))
                               FILTER (WHERE d.role_name <> 'public'), '{}'),
         'public', (jsonb_agg(d.grants) FILTER (WHERE d.role_name = 'public')) -> 0,
-        'options', (jsonb_agg(d.options) FILTER (WHERE d.role_name = 'public')) -> 0))
+        'options', (jsonb_agg(d.options - 'new_owner') FILTER (WHERE d.role_name = 'public')) -> 0))
     FROM auth.role_declaration d
     WHERE _role_names IS NULL OR d.role_name = ANY (_role_names);
 $function$;

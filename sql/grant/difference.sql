@@ -23,7 +23,7 @@ DECLARE
     v_is_via boolean; -- whether intermediate roles may be needed at all
 BEGIN
     SELECT * INTO v_caller FROM pg_roles r WHERE r.oid = _caller;
-    v_is_via := EXISTS (SELECT FROM auth.intermediate_role)
+    v_is_via := EXISTS (SELECT FROM unsecure.known_intermediate)
         OR EXISTS (SELECT FROM unnest(_elements) AS e WHERE e.via = 'group')
         OR EXISTS (SELECT FROM unnest(_objects) AS o WHERE cardinality(o.acl) > v_crowd.for_new)
         OR EXISTS (SELECT
@@ -38,27 +38,30 @@ BEGIN
     ), object AS MATERIALIZED (
         SELECT o.object_no, o.kind, o.object_oid, o.subid, o.schema_oid, o.label, o.column_name, o.owner, o.acl, o.is_here,
                o.kind = 'table' AND o.subid <> 0 AS is_column, o.kind LIKE 'default %' AS is_default,
-               coalesce(w.rolname::text, o.owner::text) AS old_owner, k.words, k.owner_word, k.is_local,
+               coalesce(w.rolname::text, CASE WHEN o.kind LIKE 'default %' THEN (parse_ident(o.label))[1] ELSE o.owner::text END) AS old_owner, k.words, k.owner_word, k.is_local,
                CASE WHEN o.kind = 'sequence' THEN unsecure.table_of_sequence(o.object_oid) END AS table_oid
         FROM unnest(_objects) WITH ORDINALITY AS o (kind, object_oid, subid, schema_oid, label, column_name, owner, acl, is_here, object_no)
         JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind
         LEFT JOIN pg_roles w ON w.oid = o.owner
     ), granted AS MATERIALIZED (
-        SELECT n.role_name, o.object_no, e.privileges, e.is_owner, e.is_grantable, e.via
+        SELECT n.role_name, o.object_no, e.privileges, e.is_owner, e.is_grantable, e.via, e.name IS NOT NULL AS is_named
         FROM unnest(_elements) AS e
         JOIN unnest(_targets) AS t ON t.element_no = e.element_no
         JOIN object o ON o.kind = t.kind AND o.object_oid = t.object_oid AND o.subid = t.subid
         CROSS JOIN LATERAL unnest(e.role_names) AS n (role_name)
         LEFT JOIN role r ON r.role_name = n.role_name
-        WHERE (t.problem IS NULL OR t.label IS NOT NULL AND r.missing = 'create')
+        WHERE (t.problem IS NULL OR t.label IS NOT NULL AND (r.missing = 'create' OR o.is_default AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.oid = o.owner)))
           AND (r.is_all_scope OR r.role_name IS NULL OR o.is_local OR o.kind = 'database' AND o.is_here)
     ), owner_wanted AS MATERIALIZED (
-        SELECT DISTINCT g.object_no, g.role_name FROM granted g WHERE g.is_owner
+        SELECT g.object_no, g.role_name, bool_or(g.is_named) AS is_named FROM granted g WHERE g.is_owner GROUP BY g.object_no, g.role_name
     ), owner_change AS MATERIALIZED (
         SELECT o.object_no, w.role_name AS new_owner, w.role_name, 'declared' AS reason,
                CASE WHEN EXISTS (SELECT FROM owner_wanted x WHERE x.object_no = w.object_no AND x.role_name <> w.role_name)
                     THEN 'several roles are declared to own it'
-                    WHEN o.table_oid IS NOT NULL THEN 'it belongs to a table, and follows the owner of that' END AS problem
+                    WHEN o.table_oid IS NOT NULL THEN 'it belongs to a table, and follows the owner of that'
+                    -- Or whoever may create something in the schema, has it run as the role.
+                    WHEN NOT w.is_named AND unsecure.runs_as_owner(o.kind, o.object_oid) THEN format('it would run with the rights of %I: name it, if that is meant', w.role_name)
+               END AS problem
         FROM owner_wanted w
         JOIN object o ON o.object_no = w.object_no
         WHERE o.old_owner <> w.role_name
@@ -118,12 +121,12 @@ BEGIN
     ), via AS MATERIALIZED (
         -- Through an intermediate role: who is told to, who already is, and where the ACL is crowded.
         SELECT p.role_name, p.object_no, p.privileges,
-               coalesce(k.role_name, unsecure.intermediate_name(f.kind, f.object_oid, f.subid, p.privileges)) AS group_name
+               unsecure.intermediate_name(f.kind, f.object_oid, f.subid, p.privileges) AS group_name
         FROM package p
         JOIN crowd c ON c.object_no = p.object_no
         JOIN future f ON f.object_no = p.object_no
         JOIN role r ON r.role_name = p.role_name
-        LEFT JOIN auth.intermediate_role k
+        LEFT JOIN unsecure.known_intermediate k
             ON k.object_kind = f.kind AND k.object_oid = f.object_oid AND k.object_subid = f.subid AND k.privileges = p.privileges
         WHERE (v_is_16 OR r.inherits)
           AND f.owner_name <> p.role_name
@@ -135,7 +138,7 @@ BEGIN
         SELECT v.group_name, v.object_no, v.privileges FROM via v
         UNION
         SELECT k.role_name, f.object_no, k.privileges
-        FROM auth.intermediate_role k
+        FROM unsecure.known_intermediate k
         JOIN role r ON r.role_name = k.role_name AND r.is_intermediate
         JOIN future f ON f.kind = k.object_kind AND f.object_oid = k.object_oid AND f.subid = k.object_subid
     ), wanted AS MATERIALIZED (
@@ -189,7 +192,8 @@ BEGIN
               AND EXISTS (SELECT
                           FROM surplus s
                           JOIN future t ON t.object_no = s.object_no AND t.kind = 'table' AND t.subid = 0
-                          WHERE t.object_oid = f.object_oid AND s.grantee = w.role_name AND s.privilege = w.privilege AND NOT s.is_option_only)
+                          WHERE t.object_oid = f.object_oid AND s.grantee = w.role_name AND s.privilege = w.privilege
+                            AND (NOT s.is_option_only OR w.is_grantable))
         UNION ALL
         SELECT DISTINCT l.grantee, l.object_no, l.privilege, l.is_grantable, format('%I had given it', l.grantor)
         FROM lost l
@@ -255,6 +259,8 @@ BEGIN
                CASE WHEN p.giver IS NOT NULL THEN nullif(p.giver, v_caller.rolname) WHEN a.way IN ('set', 'borrow') THEN a.actor END AS actor,
                CASE WHEN a.way = 'borrow' THEN ARRAY[a.actor] END AS borrowed,
                CASE
+                   WHEN f.kind = 'language' AND p.action = 'grant' AND EXISTS (SELECT FROM pg_language l WHERE l.oid = f.object_oid AND NOT l.lanpltrusted)
+                       THEN 'the language is not trusted: PostgreSQL lets superusers alone use it'
                    WHEN p.giver IS NOT NULL AND (a.way IS NULL OR NOT EXISTS (SELECT FROM pg_roles g WHERE g.rolname = p.giver))
                        THEN format('%s gave it, and %I cannot act as that role', quote_ident(p.giver), v_caller.rolname)
                    -- PostgreSQL would take who acts for the owner.
@@ -289,7 +295,11 @@ BEGIN
                    WHEN c.problem IS NOT NULL THEN c.problem
                    WHEN v_caller.rolsuper THEN NULL
                    WHEN o.way IS NULL THEN format('%s owns it, and %I cannot act as that role', quote_ident(f.old_owner), v_caller.rolname)
-                   WHEN n.way IS NULL THEN format('%I cannot act as %s, who shall own it', v_caller.rolname, quote_ident(c.new_owner))
+                   -- Not by SET ROLE: it takes the rights of both.
+                   WHEN o.way <> 'own' AND NOT (unsecure.may_administer(_caller, unsecure.acting_owner(f.owner)) AND (v_is_16 OR v_caller.rolinherit))
+                       THEN format('%s owns it, and %I does not inherit the rights of that role', quote_ident(f.old_owner), v_caller.rolname)
+                   WHEN n.way IS NULL OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = c.new_owner AND NOT unsecure.may_set_role(_caller, r.oid) AND NOT unsecure.may_administer(_caller, r.oid))
+                       THEN format('%I cannot act as %s, who shall own it', v_caller.rolname, quote_ident(c.new_owner))
                    WHEN f.kind = 'database' AND NOT v_caller.rolcreatedb THEN format('%I needs CREATEDB for that', v_caller.rolname)
                    WHEN f.kind = 'schema' AND NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname)
                END
@@ -314,7 +324,7 @@ BEGIN
         SELECT m.*, unsecure.way_to_act(_caller, unsecure.acting_owner(m.owner)) AS way,
                (SELECT a.rolname FROM pg_roles a WHERE a.oid = unsecure.acting_owner(m.owner)) AS actor
         FROM (
-            SELECT n.role_name, n.privilege, s.oid AS schema_oid, s.nspname, s.nspowner AS owner,
+            SELECT n.role_name, n.privilege, s.oid AS schema_oid, s.nspname, s.nspowner AS owner, w.rolname AS now_owner,
                    coalesce((SELECT f.owner_name FROM future f WHERE f.kind = 'schema' AND f.object_oid = s.oid), w.rolname) AS then_owner
             FROM right_needed n
             JOIN pg_namespace s ON s.oid = n.schema_oid
@@ -322,7 +332,8 @@ BEGIN
             LEFT JOIN pg_roles r ON r.rolname = n.role_name
             WHERE r.oid IS NULL OR NOT has_schema_privilege(r.oid, s.oid, n.privilege)
         ) AS m
-        WHERE m.then_owner <> m.role_name
+        -- Owners without USAGE of their own give it to themselves.
+        WHERE m.then_owner <> m.role_name OR m.now_owner = m.role_name
     ), right_step AS (
         SELECT 29, CASE WHEN m.way IS NULL THEN 'conflict' END, m.role_name, format('schema %I', m.nspname),
                format('GRANT %s ON SCHEMA %I TO %I', m.privilege, m.nspname, m.role_name), NULL, NULL, NULL, NULL,
@@ -347,7 +358,8 @@ BEGIN
         SELECT * FROM right_step
         UNION ALL
         SELECT 25, 'create', g.role_name, 'schema ' || g.label, 'CREATE SCHEMA ' || g.label, NULL, NULL, NULL, NULL, 'declared', NULL, NULL,
-               CASE WHEN NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname) END
+               CASE WHEN starts_with(g.label, 'pg_') OR starts_with(g.label, '"pg_') THEN 'the name is reserved by PostgreSQL'
+                    WHEN NOT has_database_privilege(_caller, current_database(), 'CREATE') THEN format('%I needs CREATE on the database for that', v_caller.rolname) END
         FROM (
             SELECT o.label, min(g.role_name) AS role_name
             FROM granted g
@@ -355,6 +367,13 @@ BEGIN
             WHERE o.kind = 'schema' AND g.role_name <> 'none' AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid = o.object_oid)
             GROUP BY o.label
         ) AS g
+        UNION ALL
+        SELECT DISTINCT 0, 'conflict', 'public', lower(f.words) || ' ' || f.label, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL::text[],
+               format('%s is both granted and revoked', w.privilege)
+        FROM wished w
+        JOIN granted g ON g.role_name = 'none' AND g.object_no = w.object_no AND w.privilege = ANY (g.privileges)
+        JOIN future f ON f.object_no = w.object_no
+        WHERE w.role_name = 'public'
         UNION ALL
         SELECT s.* FROM unsecure.plan_logins(_roles, _members, _caller) AS s
         UNION ALL

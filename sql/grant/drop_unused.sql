@@ -7,7 +7,7 @@ STABLE
 AS $function$
     SELECT a.rolname::text, a.oid
     FROM pg_roles a
-    LEFT JOIN auth.intermediate_role i ON i.role_name = a.rolname AND i.role_oid = a.oid
+    LEFT JOIN unsecure.known_intermediate i ON i.role_oid = a.oid
     CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE d.dbid IN (0, b.oid)) AS here, count(*) FILTER (WHERE d.dbid NOT IN (0, b.oid)) AS elsewhere
         FROM pg_shdepend d

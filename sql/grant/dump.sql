@@ -23,7 +23,7 @@ STABLE
 AS $function$
     WITH intermediate AS MATERIALIZED (
         SELECT m.member, i.role_oid
-        FROM auth.intermediate_role i
+        FROM unsecure.known_intermediate i
         JOIN pg_auth_members m ON m.roleid = i.role_oid
         JOIN unsecure.membership o ON o.roleid = m.roleid AND o.member = m.member AND o.grantor = m.grantor AND o.inherit_option
     ), grantee AS MATERIALIZED (

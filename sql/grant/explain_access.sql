@@ -36,7 +36,7 @@ FROM (
     WHERE e ->> 'type' = 'membership'
     UNION ALL
     SELECT m.roleid, m.member, 'declaration'
-    FROM auth.intermediate_role i
+    FROM unsecure.known_intermediate i
     JOIN pg_catalog.pg_auth_members m ON m.roleid = i.role_oid
 ) AS s
 GROUP BY s.roleid, s.member;
@@ -405,7 +405,7 @@ BEGIN
         FROM possible p
         CROSS JOIN LATERAL unnest(p.members) WITH ORDINALITY AS m (oid, nth)
         JOIN pg_roles r ON r.oid = m.oid
-        LEFT JOIN auth.intermediate_role i ON i.role_oid = m.oid
+        LEFT JOIN unsecure.known_intermediate i ON i.role_oid = m.oid
         LEFT JOIN link l ON m.nth > 1 AND l.roleid = m.oid AND l.member = p.members[m.nth - 1]
         LEFT JOIN unsecure.membership_source s ON m.nth > 1 AND s.roleid = m.oid AND s.member = p.members[m.nth - 1]
     ), told AS (
@@ -442,7 +442,7 @@ BEGIN
                CASE WHEN p.holder = 0 THEN '{}' ELSE coalesce(t.grantors, '{}') END
                || coalesce((SELECT quote_ident(g.rolname) FROM pg_roles g WHERE g.oid = p.grantor), p.grantor::text, '') AS grantors,
                concat_ws(' → ', CASE WHEN p.holder <> 0 THEN t.source END, CASE
-                   WHEN EXISTS (SELECT FROM auth.intermediate_role i WHERE i.role_oid = p.holder) THEN 'declaration'
+                   WHEN EXISTS (SELECT FROM unsecure.known_intermediate i WHERE i.role_oid = p.holder) THEN 'declaration'
                    WHEN p.kind IN ('direct', 'owner', 'public') AND unsecure.is_declared(
                             CASE p.holder WHEN 0 THEN v_rules
                                           ELSE coalesce((SELECT d.grants FROM auth.role_declaration d JOIN pg_roles r ON r.rolname = d.role_name WHERE r.oid = p.holder), '[]') END,

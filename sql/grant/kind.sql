@@ -101,6 +101,15 @@ COMMENT ON TYPE unsecure.grant_object IS
     'Something that privileges are granted on. subid: number of the column, of default privileges (object_oid: their creator) the oid of the '
     'schema, else 0. label: as GRANT names it. acl: what holds, also where PostgreSQL has NULL. is_here: in, or of, the connected database.';
 
+-- What is in another session's temporary schema nobody can change, and it ends with the session.
+CREATE OR REPLACE FUNCTION unsecure.is_lasting(_schema_name text)
+RETURNS boolean
+LANGUAGE sql
+IMMUTABLE
+RETURN _schema_name !~ '^pg_(toast_)?temp_';
+
+COMMENT ON FUNCTION unsecure.is_lasting(text) IS 'Whether a schema is no temporary one.';
+
 -- By the catalogs that pg_shdepend names.
 CREATE OR REPLACE FUNCTION unsecure.grant_objects(
     _classids oid[],
@@ -122,28 +131,31 @@ BEGIN
     FROM ref r
     JOIN pg_class c ON c.oid = r.oid
     JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE r.classid = 'pg_class'::regclass AND r.subid = 0 AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')
+    WHERE r.classid = 'pg_class'::regclass AND r.subid = 0 AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 't', 'S') AND unsecure.is_lasting(n.nspname)
     UNION ALL
     SELECT 'table', c.oid, a.attnum, n.oid, format('%I.%I', n.nspname, c.relname), a.attname::text, c.relowner, a.attacl, true
     FROM ref r
     JOIN pg_class c ON c.oid = r.oid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = r.subid
-    WHERE r.classid = 'pg_class'::regclass AND r.subid <> 0 AND NOT a.attisdropped
+    WHERE r.classid = 'pg_class'::regclass AND r.subid <> 0 AND NOT a.attisdropped AND unsecure.is_lasting(n.nspname)
     UNION ALL
     SELECT CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, p.oid, 0, n.oid,
-           format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), NULL, p.proowner,
+           format('%I.%I(%s)', n.nspname, p.proname,
+                  -- Procedures can differ in the modes of their arguments alone.
+                  CASE p.prokind WHEN 'p' THEN pg_get_function_identity_arguments(p.oid) ELSE oidvectortypes(p.proargtypes) END),
+           NULL, p.proowner,
            coalesce(p.proacl, acldefault('f', p.proowner)), true
     FROM ref r
     JOIN pg_proc p ON p.oid = r.oid
     JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE r.classid = 'pg_proc'::regclass
+    WHERE r.classid = 'pg_proc'::regclass AND unsecure.is_lasting(n.nspname)
     UNION ALL
     SELECT 'type', t.oid, 0, n.oid, format('%I.%I', n.nspname, t.typname), NULL, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner)), true
     FROM ref r
     JOIN pg_type t ON t.oid = r.oid
     JOIN pg_namespace n ON n.oid = t.typnamespace
-    WHERE r.classid = 'pg_type'::regclass
+    WHERE r.classid = 'pg_type'::regclass AND unsecure.is_lasting(n.nspname)
     UNION ALL
     SELECT 'schema', n.oid, 0, n.oid, quote_ident(n.nspname), NULL, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)), true
     FROM ref r
@@ -242,6 +254,7 @@ REVOKE ALL ON FUNCTION
     unsecure.kind_privileges(text),
     unsecure.parameter_acl(),
     unsecure.virtual_oid(text),
+    unsecure.is_lasting(text),
     unsecure.grant_objects(oid[], oid[], bigint[]),
     unsecure.parameter_label(text),
     unsecure.default_objects(oid[], oid[], text[])

@@ -41,42 +41,6 @@ $function$;
 COMMENT ON FUNCTION unsecure.crowded_acl() IS
     'How many entries an ACL may have before who is new gets his privileges through an intermediate role, and before all do.';
 
-CREATE OR REPLACE FUNCTION unsecure.intermediate_name(
-    _kind       text,
-    _object_oid oid,
-    _subid      bigint,
-    _privileges text[]
-)
-RETURNS text
-LANGUAGE sql
-STABLE
-RETURN 'rolewright_via_' || left(md5(concat_ws('/', (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
-                                          _kind, _object_oid, _subid, array_to_string(_privileges, ','))), 20);
-
-COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS 'What the intermediate role for these privileges on an object is called.';
-
--- Whose code it is, runs with whose rights: views, SECURITY DEFINER routines, and what a table calls.
-CREATE OR REPLACE FUNCTION unsecure.runs_as_owner(
-    _kind       text,
-    _object_oid oid
-)
-RETURNS boolean
-LANGUAGE sql
-STABLE
-RETURN CASE
-    WHEN _kind IN ('function', 'procedure') THEN (SELECT p.prosecdef FROM pg_catalog.pg_proc p WHERE p.oid = _object_oid)
-    WHEN _kind = 'table' THEN EXISTS (
-        SELECT
-        FROM pg_catalog.pg_class c
-        WHERE c.oid = _object_oid
-          AND (c.relkind IN ('v', 'm') OR c.relhasrules OR c.relhastriggers AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
-               OR EXISTS (SELECT FROM pg_catalog.pg_policy o WHERE o.polrelid = c.oid)
-               OR EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))))
-    ELSE false
-END;
-
-COMMENT ON FUNCTION unsecure.runs_as_owner(text, oid) IS 'Whether something runs with the rights of its owner, whoever uses it.';
-
 -- What is not there is an error that lists all of it, unless it is to be skipped or created.
 CREATE OR REPLACE FUNCTION unsecure.require_targets(
     _elements unsecure.grant_element[],
@@ -100,6 +64,8 @@ BEGIN
         LEFT JOIN unnest(_roles) AS r ON r.role_name = n.role_name
         -- What PUBLIC shall not have, it does not have on what is not there.
         WHERE t.hint = 'missing' AND n.role_name <> 'none'
+          AND NOT (e.kind LIKE 'default %' AND EXISTS (SELECT FROM unnest(_roles) AS c WHERE c.role_name = e.name)
+                   AND (e.schema_name IS NULL OR EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = e.schema_name)))
           AND (r.missing = 'error' OR r.missing = 'create' AND t.label IS NULL
                AND NOT (e.is_all AND EXISTS (SELECT FROM unnest(_targets) AS s WHERE s.kind = 'schema' AND s.label = quote_ident(e.schema_name))))
         UNION ALL
@@ -187,13 +153,19 @@ BEGIN
 
     -- What is to be created.
     RETURN QUERY
-    SELECT DISTINCT t.kind, t.object_oid, t.subid, CASE WHEN t.kind = 'schema' THEN t.object_oid WHEN t.kind LIKE 'default %' THEN t.subid::oid END,
-           CASE WHEN t.kind LIKE 'default %' THEN (SELECT quote_ident(a.rolname) FROM pg_roles a WHERE a.oid = t.object_oid) ELSE t.label END,
-           CASE WHEN t.kind LIKE 'default %' THEN t.label END,
+    SELECT DISTINCT t.kind, t.object_oid, t.subid, CASE WHEN t.kind = 'schema' THEN t.object_oid WHEN t.kind LIKE 'default %' AND t.subid <> 0 THEN t.subid::oid END,
+           CASE WHEN t.kind LIKE 'default %'
+                THEN quote_ident(coalesce((SELECT a.rolname::text FROM pg_roles a WHERE a.oid = t.object_oid),
+                                          (SELECT r.role_name FROM unnest(_roles) AS r WHERE unsecure.virtual_oid(r.role_name) = t.object_oid)))
+                ELSE t.label END,
+           CASE WHEN t.kind LIKE 'default %' THEN nullif(t.label, '') END,
            CASE WHEN t.kind = 'schema' THEN _caller WHEN t.kind = 'parameter' THEN 10 ELSE t.object_oid END,
-           CASE WHEN t.kind = 'schema' THEN acldefault('n', _caller) END, true
+           CASE WHEN t.kind = 'schema' THEN acldefault('n', _caller)
+                WHEN t.kind LIKE 'default %' AND t.subid = 0 THEN acldefault((SELECT k.acl_code FROM unsecure.grant_kinds() AS k WHERE k.kind = t.kind), t.object_oid) END,
+           true
     FROM unnest(_targets) AS t
-    WHERE t.label IS NOT NULL;
+    WHERE t.label IS NOT NULL
+      AND NOT (t.kind LIKE 'default %' AND t.subid = 0 AND NOT EXISTS (SELECT FROM unnest(_roles) AS r WHERE unsecure.virtual_oid(r.role_name) = t.object_oid));
 END;
 $function$;
 
@@ -239,6 +211,7 @@ BEGIN
     v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
     v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
     PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
+    v_roles    := v_roles || ARRAY(SELECT i FROM unsecure.planned_intermediates(v_roles, v_targets, _caller) AS i);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
     -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps of the query give to each other.
     IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
@@ -257,8 +230,6 @@ COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid) IS
 REVOKE ALL ON FUNCTION
     unsecure.step_statement(unsecure.grant_step),
     unsecure.crowded_acl(),
-    unsecure.intermediate_name(text, oid, bigint, text[]),
-    unsecure.runs_as_owner(text, oid),
     unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb),
     unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid),
     unsecure.declared_members(jsonb),

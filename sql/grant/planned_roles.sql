@@ -82,15 +82,6 @@ BEGIN
            coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
     WHERE _declaration ? 'public'
     UNION ALL
-    SELECT i.role_name, i.role_oid, false, true, false, false, false, true, a.rolcanlogin, true, -1, NULL, NULL, '{}', 'error',
-           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
-    FROM auth.intermediate_role i
-    JOIN pg_roles a ON a.oid = i.role_oid AND a.rolname = i.role_name
-    WHERE EXISTS (SELECT
-                  FROM pg_auth_members m
-                  JOIN pg_roles r ON r.oid = m.member
-                  WHERE m.roleid = i.role_oid AND _declaration -> 'roles' ? r.rolname::text)
-    UNION ALL
     SELECT u.role_name, u.role_oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
            (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
     FROM unsecure.unused_roles() AS u
@@ -98,6 +89,35 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.planned_roles(jsonb, oid) IS 'The roles of a declaration, PUBLIC where it has rules, and the intermediate roles that they are in.';
+COMMENT ON FUNCTION unsecure.planned_roles(jsonb, oid) IS 'The roles of a declaration, PUBLIC where it has rules, and the intermediate roles to drop.';
 
-REVOKE ALL ON FUNCTION unsecure.planned_roles(jsonb, oid) FROM PUBLIC;
+CREATE OR REPLACE FUNCTION unsecure.planned_intermediates(
+    _roles   unsecure.planned_role[],
+    _targets unsecure.grant_target[],
+    _caller  oid
+)
+RETURNS SETOF unsecure.planned_role
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT a.rolname::text, a.oid, false, k.role_oid IS NOT NULL, false, false, false, true, a.rolcanlogin, true, -1, NULL::timestamptz, NULL::jsonb, '{}'::oid[], 'error',
+           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, false
+    FROM pg_roles a
+    LEFT JOIN unsecure.known_intermediate k ON k.role_oid = a.oid
+    WHERE a.rolname LIKE 'rolewright\_via\_%'
+      AND a.oid NOT IN (SELECT r.role_oid FROM unnest(_roles) AS r WHERE r.role_oid IS NOT NULL)
+      AND CASE WHEN k.role_oid IS NOT NULL
+               THEN EXISTS (SELECT FROM unnest(_targets) AS t WHERE t.kind = k.object_kind AND t.object_oid = k.object_oid AND t.subid = k.object_subid)
+                    OR EXISTS (SELECT FROM pg_auth_members m JOIN unnest(_roles) AS r ON r.role_oid = m.member WHERE m.roleid = a.oid)
+               -- A copied database has privileges of the original's roles.
+               ELSE unsecure.is_foreign_intermediate(a.oid)
+                    AND EXISTS (SELECT FROM pg_auth_members m JOIN unnest(_roles) AS r ON r.role_oid = m.member WHERE m.roleid = a.oid) END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.planned_intermediates(unsecure.planned_role[], unsecure.grant_target[], oid) IS
+    'The intermediate roles that these roles are in or may come into; and those of other databases (not is_intermediate), which shall have nothing here.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.planned_roles(jsonb, oid),
+    unsecure.planned_intermediates(unsecure.planned_role[], unsecure.grant_target[], oid)
+FROM PUBLIC;

@@ -98,7 +98,7 @@ BEGIN
     ), own AS MATERIALIZED (
         SELECT l.*, r.rolname,
                EXISTS (SELECT FROM jsonb_array_elements(v_grants) AS e WHERE e ->> 'type' = 'membership' AND e ->> 'role' = r.rolname)
-               OR EXISTS (SELECT FROM auth.intermediate_role i WHERE i.role_oid = l.roleid) AS is_declared
+               OR EXISTS (SELECT FROM unsecure.known_intermediate i WHERE i.role_oid = l.roleid) AS is_declared
         FROM link l
         JOIN pg_roles r ON r.oid = l.roleid
         WHERE l.member = v_oid

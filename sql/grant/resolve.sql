@@ -8,7 +8,8 @@ STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    RETURN coalesce(format_type(to_regtype(_type), NULL), _type);
+    -- Without a typmod, which no argument has.
+    RETURN coalesce(format_type(to_regtype(regexp_replace(_type, '\([^)]*\)', '')), NULL), _type);
 EXCEPTION
     WHEN syntax_error_or_access_rule_violation OR data_exception OR invalid_schema_name OR feature_not_supported OR program_limit_exceeded THEN
         RETURN _type;
@@ -32,19 +33,21 @@ DECLARE
     v_named oid[] := ARRAY(SELECT p.oid FROM pg_proc p
                            WHERE p.pronamespace = _schema_oid AND p.proname = _name AND (p.prokind = 'p') = _is_proc);
     v_part  text[];
-    v_name  text;
     v_types text;
 BEGIN
-    IF v_named <> '{}' OR _name NOT LIKE '%)' THEN
+    IF v_named <> '{}' OR _name NOT LIKE '%)' OR _schema_oid IS NULL THEN
         RETURN v_named;
+    ELSIF _name LIKE '"%' THEN
+        v_part := regexp_match(_name, '^"((?:[^"]|"")+)"\s*\((.*)\)$', 's');
+        v_part[1] := replace(v_part[1], '""', '"');
+    ELSE
+        v_part := ARRAY[rtrim(split_part(_name, '(', 1)), substr(_name, strpos(_name, '(') + 1, length(_name) - strpos(_name, '(') - 1)];
     END IF;
-    v_part := coalesce(regexp_match(_name, '^("(?:[^"]|"")+")\s*\((.*)\)$', 's'), regexp_match(_name, '^([^(]+?)\s*\((.*)\)$', 's'));
-    v_name := CASE WHEN v_part[1] LIKE '"%' THEN replace(substr(v_part[1], 2, length(v_part[1]) - 2), '""', '"') ELSE v_part[1] END;
     v_types := (SELECT string_agg(unsecure.type_spelling(btrim(m.part[1])), ', ' ORDER BY m.nth)
                 FROM regexp_matches(v_part[2], '((?:"[^"]*"|\([^)]*\)|[^,"(])+)', 'g') WITH ORDINALITY AS m (part, nth));
     RETURN ARRAY(SELECT p.oid FROM pg_proc p
-                 WHERE p.pronamespace = _schema_oid AND p.proname = v_name AND (p.prokind = 'p') = _is_proc
-                   AND oidvectortypes(p.proargtypes) IN (v_part[2], coalesce(v_types, '')));
+                 WHERE p.pronamespace = _schema_oid AND p.proname = v_part[1] AND (p.prokind = 'p') = _is_proc
+                   AND (oidvectortypes(p.proargtypes) IN (v_part[2], coalesce(v_types, '')) OR _is_proc AND pg_get_function_identity_arguments(p.oid) = v_part[2]));
 END;
 $function$;
 
@@ -104,7 +107,7 @@ BEGIN
         SELECT e.element_no, e.kind, e.columns, e.name IS NOT NULL AS is_named, c.oid
         FROM element e
         JOIN pg_class c ON c.relnamespace = e.schema_oid AND c.relname = e.name
-        WHERE e.kind IN ('table', 'sequence') AND c.relkind = ANY (CASE e.kind WHEN 'table' THEN '{r,v,m,f,p}' ELSE '{S}' END::"char"[])
+        WHERE e.kind IN ('table', 'sequence') AND c.relkind = ANY (CASE e.kind WHEN 'table' THEN '{r,v,m,f,p,t}' ELSE '{S}' END::"char"[])
         UNION ALL
         SELECT e.element_no, e.kind, e.columns, false, c.oid
         FROM element e
@@ -181,15 +184,16 @@ BEGIN
     FROM element e
     WHERE e.kind = 'schema' AND NOT EXISTS (SELECT FROM found f WHERE f.element_no = e.element_no)
     UNION ALL
-    SELECT e.element_no, e.kind, 'pg_default_acl'::regclass, a.oid, unsecure.virtual_oid(e.schema_name)::bigint, e.schema_name,
-           format('schema %I', e.schema_name), 'missing'
+    -- Of a role or in a schema that may be made by the same plan.
+    SELECT e.element_no, e.kind, 'pg_default_acl'::regclass, coalesce(a.oid, unsecure.virtual_oid(e.name)),
+           CASE WHEN e.schema_name IS NULL THEN 0 ELSE coalesce(e.schema_oid, unsecure.virtual_oid(e.schema_name))::bigint END, coalesce(e.schema_name, ''),
+           CASE WHEN a.oid IS NULL THEN format('role %I', e.name) ELSE format('schema %I', e.schema_name) END, 'missing'
     FROM element e
-    JOIN pg_roles a ON a.rolname = e.name
-    WHERE e.kind LIKE 'default %' AND e.schema_name IS NOT NULL AND e.schema_oid IS NULL
+    LEFT JOIN pg_roles a ON a.rolname = e.name
+    WHERE e.kind LIKE 'default %' AND (a.oid IS NULL OR e.schema_name IS NOT NULL AND e.schema_oid IS NULL)
     UNION ALL
     SELECT e.element_no, e.kind, NULL, NULL, NULL, NULL,
-           CASE WHEN e.kind LIKE 'default %' AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.rolname = e.name) THEN format('role %I', e.name)
-                WHEN e.schema_name IS NOT NULL AND e.schema_oid IS NULL THEN format('schema %I', e.schema_name)
+           CASE WHEN e.schema_name IS NOT NULL AND e.schema_oid IS NULL THEN format('schema %I', e.schema_name)
                 WHEN e.name IS NULL THEN format('%s %s in schema %I', e.kind, to_json(e.pattern), e.schema_name)
                 WHEN e.kind IN ('table', 'sequence', 'type') THEN format('%s %I.%I', e.kind, e.schema_name, e.name)
                 WHEN e.kind IN ('function', 'procedure') THEN (
@@ -202,7 +206,7 @@ BEGIN
            CASE WHEN e.name IS NULL AND e.schema_oid IS NOT NULL THEN 'empty' ELSE 'missing' END
     FROM element e
     WHERE e.kind <> 'schema'
-      AND NOT (e.kind LIKE 'default %' AND EXISTS (SELECT FROM pg_roles a WHERE a.rolname = e.name))
+      AND e.kind NOT LIKE 'default %'
       AND NOT (e.is_all AND e.schema_oid IS NOT NULL)
       AND NOT (e.kind = 'parameter' AND (e.name LIKE '%.%' OR EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = lower(e.name))))
       AND NOT EXISTS (SELECT FROM found f WHERE f.element_no = e.element_no)

@@ -79,7 +79,19 @@ AS $function$
         -- unsecure.grant_script puts the verifier in.
         SELECT 71, 'alter', r.role_name, 'password', format('ALTER ROLE %I PASSWORD ''********''', r.role_name), 'declared', r.role_oid, NULL
         FROM role r
-        WHERE r.login ?| '{password,verifier}' AND NOT r.is_person AND NOT coalesce(unsecure.is_password_set(r.role_oid, r.login), false)
+        WHERE r.login ?| '{password,verifier}' AND NOT r.is_person
+          -- Who may not set it shall not learn by it whether he has guessed it.
+          AND NOT (unsecure.is_administrator() AND coalesce(unsecure.is_password_set(r.role_oid, r.login), false))
+        UNION ALL
+        SELECT 70, 'alter', r.role_name, 'attributes',
+               format('ALTER ROLE %I', r.role_name) || CASE WHEN a.rolsuper THEN ' NOSUPERUSER' ELSE '' END || CASE WHEN a.rolcreaterole THEN ' NOCREATEROLE' ELSE '' END
+               || CASE WHEN a.rolcreatedb THEN ' NOCREATEDB' ELSE '' END || CASE WHEN a.rolreplication THEN ' NOREPLICATION' ELSE '' END
+               || CASE WHEN a.rolbypassrls THEN ' NOBYPASSRLS' ELSE '' END,
+               'a role for many has no attributes', r.role_oid,
+               CASE WHEN (a.rolsuper OR a.rolreplication OR a.rolbypassrls) AND NOT (SELECT c.rolsuper FROM caller c) THEN 'only a superuser can do that' END
+        FROM role r
+        JOIN pg_roles a ON a.oid = r.role_oid
+        WHERE r.is_intermediate AND (a.rolsuper OR a.rolcreaterole OR a.rolcreatedb OR a.rolreplication OR a.rolbypassrls)
         UNION ALL
         SELECT 80, 'drop', r.role_name, NULL, format('DROP ROLE %I', r.role_name), 'nothing uses it', r.role_oid, NULL
         FROM role r
@@ -126,7 +138,9 @@ BEGIN
                coalesce(m.admin, false) AS admin_option, r.inherits, 'declared' AS reason, false AS is_via,
                CASE WHEN r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_name = m.role AND d.role_kind = 'group' AND d.state <> 'deleted')
                     THEN format('%I is bound to groups: those say who is a member', m.role)
-                    WHEN EXISTS (SELECT FROM auth.protected_role p WHERE p.role_name = m.role) THEN format('role %I is protected', m.role) END AS problem
+                    WHEN EXISTS (SELECT FROM auth.protected_role p WHERE p.role_name = m.role) THEN format('role %I is protected', m.role)
+                    WHEN m.role = 'pg_database_owner' THEN 'PostgreSQL lets nobody be a member of it but the owner of the database'
+                    WHEN starts_with(m.role, 'rolewright_via_') THEN 'such roles are for Rolewright to give' END AS problem
         FROM jsonb_to_recordset(_members) AS m (role_name text, role text, inherit boolean, set boolean, admin boolean)
         JOIN role r ON r.role_name = m.role_name
         -- Who is out has no membership, and gets none.
@@ -144,18 +158,14 @@ BEGIN
         JOIN unsecure.membership m ON m.member = r.role_oid
         JOIN pg_roles h ON h.oid = m.roleid
         LEFT JOIN pg_roles g ON g.oid = m.grantor
-        LEFT JOIN auth.intermediate_role i ON i.role_name = h.rolname AND i.role_oid = h.oid
+        LEFT JOIN unsecure.known_intermediate i ON i.role_oid = h.oid
         -- What PostgreSQL 16 and later give to who makes a role.
         WHERE NOT (v_is_16 AND m.grantor = 10 AND m.admin_option AND NOT m.inherit_option AND NOT m.set_option)
           AND (r.is_all_scope OR i.role_name IS NOT NULL)
           -- Groups say who of the people is in these.
           AND NOT (r.is_managed AND EXISTS (SELECT FROM auth.database_role d WHERE d.role_oid = h.oid AND d.role_kind = 'group' AND d.state <> 'deleted'))
-          -- Another database's intermediate roles give nothing here.
-          AND NOT (i.role_name IS NULL AND starts_with(h.rolname, 'rolewright_via_')
-                   AND NOT EXISTS (SELECT FROM pg_auth_members u WHERE u.member = h.oid)
-                   AND NOT EXISTS (SELECT FROM pg_shdepend d
-                                   WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = h.oid
-                                     AND d.dbid IN (0, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()))))
+          -- Another database's intermediate roles are that one's, and get nothing here.
+          AND NOT (starts_with(h.rolname, 'rolewright_via_') AND unsecure.is_foreign_intermediate(h.oid))
     ), surplus AS MATERIALIZED (
         SELECT h.*, w.role_name IS NOT NULL AS is_wanted
         FROM held h
@@ -171,17 +181,37 @@ BEGIN
                    bool_or(h.set_option) AS set_option
             FROM held h
             WHERE NOT EXISTS (SELECT FROM surplus s WHERE s.member = h.member AND s.roleid = h.roleid AND s.grantor = h.grantor)
+              AND NOT EXISTS (SELECT FROM surplus s WHERE v_is_16 AND s.admin_option AND s.roleid = h.roleid AND s.member = h.grantor)
             GROUP BY h.role_name, h.group_name
         ) AS k ON k.role_name = w.role_name AND k.group_name = w.group_name
         WHERE w.problem IS NOT NULL
            OR k.admin_option IS DISTINCT FROM w.admin_option
            OR v_is_16 AND (k.inherit_option, k.set_option) IS DISTINCT FROM (w.inherit_option, w.set_option)
     ), dependent AS MATERIALIZED (
-        -- Who was made a member by somebody whose right to do so ends (PostgreSQL 16 and later).
-        SELECT DISTINCT s.role_name AS giver, m.roleid, m.member, m.admin_option, m.inherit_option, m.set_option
+        -- Who was made a member by somebody whose right to do so ends (PostgreSQL 16 and later) would lose what that one gave.
+        SELECT min(s.role_name) AS giver, s.member AS giver_oid, m.roleid, m.member, bool_or(m.admin_option) AS admin_option, bool_or(m.inherit_option) AS inherit_option,
+               bool_or(m.set_option) AS set_option
         FROM surplus s
         JOIN unsecure.membership m ON m.roleid = s.roleid AND m.grantor = s.member
         WHERE v_is_16 AND s.admin_option
+        GROUP BY s.member, m.roleid, m.member
+    ), kept AS MATERIALIZED (
+        -- With what they have from others, and what our own grant has, which is changed.
+        SELECT min(d.giver) AS giver, d.roleid, d.member,
+               bool_or(d.admin_option) AND d.member <> _caller OR coalesce(bool_or(o.admin_option), false) AS admin_option,
+               bool_or(d.inherit_option) OR coalesce(bool_or(o.inherit_option), false) AS inherit_option,
+               bool_or(d.set_option) OR coalesce(bool_or(o.set_option), false) AS set_option, bool_or(o.member IS NOT NULL) AS is_ours
+        FROM dependent d
+        LEFT JOIN unsecure.membership o
+            ON o.roleid = d.roleid AND o.member = d.member AND o.grantor = CASE WHEN v_caller.rolsuper THEN 10 ELSE _caller END
+        WHERE NOT EXISTS (SELECT FROM role r WHERE r.role_oid = d.member)
+        GROUP BY d.roleid, d.member
+        HAVING NOT EXISTS (
+            SELECT
+            FROM unsecure.membership x
+            WHERE x.roleid = d.roleid AND x.member = d.member AND x.grantor <> ALL (array_agg(d.giver_oid))
+            HAVING bool_or(x.admin_option) >= bool_or(d.admin_option) AND bool_or(x.inherit_option) >= bool_or(d.inherit_option)
+               AND bool_or(x.set_option) >= bool_or(d.set_option))
     ), edge AS MATERIALIZED (
         -- Who will be a member of what.
         SELECT w.role_name AS member, w.group_name FROM wanted w WHERE NOT w.is_via
@@ -215,15 +245,12 @@ BEGIN
         FROM missing m
         UNION ALL
         SELECT 44, 'grant', d.rolname, h.rolname, format('GRANT %I', h.rolname), ' TO ',
-               substr(unsecure.grant_statement(h.rolname, d.rolname, d.rolinherit, x.inherit_option, x.set_option, x.admin_option),
+               substr(unsecure.grant_statement(h.rolname, d.rolname, d.rolinherit, x.inherit_option, x.set_option, x.admin_option, x.is_ours),
                       length(format('GRANT %I TO %I', h.rolname, d.rolname)) + 1),
                format('%I had given it', x.giver), NULL, NULL, NULL
-        FROM dependent x
+        FROM kept x
         JOIN pg_roles d ON d.oid = x.member
         JOIN pg_roles h ON h.oid = x.roleid
-        WHERE x.member <> _caller
-          AND NOT EXISTS (SELECT FROM role r WHERE r.role_oid = x.member)
-          AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = x.roleid AND m.member = x.member AND m.grantor = CASE WHEN v_caller.rolsuper THEN 10 ELSE _caller END)
         UNION ALL
         SELECT 45, 'revoke', s.role_name, s.group_name, format('REVOKE %I', s.group_name), ' FROM ',
                CASE WHEN v_is_16 THEN coalesce(format(' GRANTED BY %I', s.grantor_name), '') ELSE '' END
@@ -257,7 +284,7 @@ BEGIN
                 WHEN NOT v_caller.rolsuper AND NOT v_caller.rolcreaterole THEN format('%I needs CREATEROLE for that', v_caller.rolname) END
     FROM (SELECT DISTINCT u.name FROM unnest(_intermediates) AS u (name)) AS n
     LEFT JOIN pg_roles a ON a.rolname = n.name
-    LEFT JOIN auth.intermediate_role i ON i.role_name = n.name AND i.role_oid = a.oid
+    LEFT JOIN unsecure.known_intermediate i ON i.role_oid = a.oid
     WHERE i.role_name IS NULL
     UNION ALL
     -- So that Rolewright's owner can give memberships in it too, whoever made it.

@@ -96,7 +96,7 @@ AS $function$
         UNION ALL
         SELECT s.phase, s.nth,
                CASE WHEN s.object = 'password' AND s.action = 'alter'
-                    THEN CASE WHEN _verifiers IS NULL THEN format('-- the password of %s is not shown', replace(quote_ident(s.role_name), E'\n', '?'))
+                    THEN CASE WHEN _verifiers IS NULL THEN '-- a password is set here, which is not shown'
                               ELSE format('ALTER ROLE %I PASSWORD %L', s.role_name, _verifiers ->> s.role_name) END
                     ELSE s.head END,
                s.actor

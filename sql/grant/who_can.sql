@@ -66,7 +66,7 @@ BEGIN
                quote_ident(r.rolname) || CASE WHEN i.role_oid IS NOT NULL THEN ' (intermediate role)' ELSE '' END AS label, coalesce(s.source, 'unmanaged') AS source
         FROM first f
         JOIN pg_roles r ON r.oid = f.oid
-        LEFT JOIN auth.intermediate_role i ON i.role_oid = f.oid
+        LEFT JOIN unsecure.known_intermediate i ON i.role_oid = f.oid
         LEFT JOIN unsecure.membership_source s ON s.member = f.oid AND s.roleid = f.next_oid
         WHERE f.part NOT IN ('grantable', 'schema', 'database')
     ), tree (oid, part, is_inherited, holder, holder_label, acts_as, depth, path, source, rolname, can_login, rolsuper) AS (
@@ -95,7 +95,7 @@ BEGIN
         ) AS h
         LEFT JOIN pg_roles r ON r.oid = h.holder
         LEFT JOIN auth.role_declaration d ON d.role_name = coalesce(r.rolname, 'public')
-        LEFT JOIN auth.intermediate_role i ON i.role_oid = h.holder
+        LEFT JOIN unsecure.known_intermediate i ON i.role_oid = h.holder
         GROUP BY h.holder, h.part
     ), best AS (
         -- A role's best way: at once rather than by SET ROLE, the whole object rather than some columns.

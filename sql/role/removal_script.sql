@@ -82,6 +82,15 @@ AS $function$
                 SELECT r.ev_class FROM pg_rewrite r
                 UNION SELECT t.tgrelid FROM pg_trigger t WHERE NOT t.tgisinternal OR t.tgconstraint = 0 -- a partition's copies are internal
                 UNION SELECT p.polrelid FROM pg_policy p
+                UNION SELECT x.stxrelid FROM pg_statistic_ext x WHERE x.stxexprs IS NOT NULL -- ANALYZE reckons them as the owner
+                -- Foreign keys change rows as the owner, and with them what hangs on the columns.
+                UNION SELECT f.conrelid
+                      FROM pg_constraint f
+                      WHERE f.contype = 'f' AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))
+                        AND (EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = f.conrelid AND k.contype = 'c')
+                             OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = f.conrelid AND pg_get_expr(d.adbin, d.adrelid) !~ '^nextval\(''[^'']*''::regclass\)$')
+                             OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+                                        WHERE a.attrelid = f.conrelid AND NOT a.attisdropped AND y.typnamespace <> 'pg_catalog'::regnamespace AND y.typtype <> 'e'))
                 UNION SELECT i.indrelid FROM pg_index i
                       WHERE (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
                         -- What PostgreSQL itself brings is no dependency.

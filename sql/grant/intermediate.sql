@@ -1,0 +1,49 @@
+-- Roles that hold a privilege for many; see auth.intermediate_role.
+
+CREATE OR REPLACE FUNCTION unsecure.intermediate_name(
+    _kind       text,
+    _object_oid oid,
+    _subid      bigint,
+    _privileges text[]
+)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN 'rolewright_via_' || left(md5(concat_ws('/', (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
+                                          _kind, _object_oid, _subid, array_to_string(_privileges, ','))), 20);
+
+COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS 'What the intermediate role for these privileges on an object is called.';
+
+-- A copy of a database (CREATE DATABASE … TEMPLATE) has the registry of the original, whose roles are not its own: the name says whose a role is.
+CREATE VIEW unsecure.known_intermediate AS
+SELECT i.role_name, i.role_oid, i.object_kind, i.object_oid, i.object_subid, i.privileges
+FROM auth.intermediate_role i
+JOIN pg_catalog.pg_roles r ON r.oid = i.role_oid AND r.rolname = i.role_name
+WHERE i.role_name = unsecure.intermediate_name(i.object_kind, i.object_oid, i.object_subid, i.privileges);
+
+COMMENT ON VIEW unsecure.known_intermediate IS 'The intermediate roles of this database that are what they were made as.';
+
+REVOKE ALL ON unsecure.known_intermediate FROM PUBLIC;
+
+-- Another database's, as far as one can see: it can do nothing but give its members what it has been granted there.
+CREATE OR REPLACE FUNCTION unsecure.is_foreign_intermediate(_role_oid oid)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT EXISTS (
+        SELECT
+        FROM pg_roles r
+        WHERE r.oid = _role_oid
+          AND r.rolname ~ '^rolewright_via_[0-9a-f]{20}$'
+          AND NOT (r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls)
+          AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)
+          AND NOT EXISTS (SELECT FROM unsecure.known_intermediate k WHERE k.role_oid = r.oid));
+$function$;
+
+COMMENT ON FUNCTION unsecure.is_foreign_intermediate(oid) IS 'Whether a role is an intermediate one of another database.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.intermediate_name(text, oid, bigint, text[]),
+    unsecure.is_foreign_intermediate(oid)
+FROM PUBLIC;
