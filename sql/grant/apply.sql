@@ -283,7 +283,7 @@ BEGIN
             PERFORM auth.finish_role_sync(_declaration, current_user::text, v_work.changes, v_work.verifiers, v_work.moved);
             EXIT;
         EXCEPTION
-            WHEN lock_not_available THEN
+            WHEN lock_not_available OR deadlock_detected THEN
                 RAISE EXCEPTION 'somebody holds a lock on what shall be changed'
                     USING ERRCODE = 'RW524', DETAIL = format('PostgreSQL says: %s.', SQLERRM),
                           HINT = 'Nothing was changed. pg_locks and pg_blocking_pids tell who; or set lock_timeout, to wait for longer.';

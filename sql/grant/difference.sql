@@ -217,8 +217,10 @@ BEGIN
         SELECT DISTINCT l.grantee, l.object_no, l.privilege, l.is_grantable, format('%I had given it', l.grantor)
         FROM lost l
         LEFT JOIN present p ON p.grantee = l.grantee AND p.object_no = l.object_no AND p.privilege = l.privilege
-        LEFT JOIN role r ON r.role_name = l.grantee
-        WHERE r.role_name IS NULL AND (p.privilege IS NULL OR l.is_grantable AND NOT p.is_grantable)
+        WHERE (p.privilege IS NULL OR l.is_grantable AND NOT p.is_grantable)
+          -- Who shall not have it, does not get it anew; who wants it, has it from above.
+          AND NOT EXISTS (SELECT FROM surplus s WHERE s.object_no = l.object_no AND s.privilege = l.privilege AND s.grantee = l.grantee AND s.grantor = l.grantor)
+          AND NOT EXISTS (SELECT FROM wanted w WHERE w.object_no = l.object_no AND w.privilege = l.privilege AND w.role_name = l.grantee)
     ), cell AS (
         SELECT 'grant' AS action, m.role_name, m.object_no, m.is_grantable AS is_option, NULL AS giver, m.reason, m.privilege, false AS has_dependents
         FROM missing m

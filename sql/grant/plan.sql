@@ -11,12 +11,25 @@ $function$;
 COMMENT ON FUNCTION unsecure.crowded_acl() IS
     'How many entries an ACL may have before who is new gets his privileges through an intermediate role, and before all do.';
 
+CREATE OR REPLACE FUNCTION unsecure.declared_preserved(_declaration jsonb)
+RETURNS TABLE (role_name text, name text)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT r.key, s
+    FROM jsonb_each(coalesce(_declaration -> 'roles', '{}')) AS r
+    CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(r.value -> 'preserve_schemas', _declaration -> 'preserve_schemas', '[]')) AS s;
+$function$;
+
+COMMENT ON FUNCTION unsecure.declared_preserved(jsonb) IS 'The schemas that are to be left alone, for each role.';
+
 -- What is not there is an error that lists all of it, unless it is to be skipped or created.
 CREATE OR REPLACE FUNCTION unsecure.require_targets(
     _elements unsecure.grant_element[],
     _targets  unsecure.grant_target[],
     _roles    unsecure.planned_role[],
-    _members  jsonb
+    _members  jsonb,
+    _declaration jsonb
 )
 RETURNS void
 LANGUAGE plpgsql
@@ -27,6 +40,12 @@ DECLARE
     v_empty   text;
 BEGIN
     WITH missing (what, role_name) AS (
+        -- A name mistyped would take away what was to be left alone.
+        SELECT 'schema ' || quote_ident(p.name), p.role_name
+        FROM unsecure.declared_preserved(_declaration) AS p
+        JOIN unnest(_roles) AS r ON r.role_name = p.role_name
+        WHERE r.missing <> 'skip' AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = p.name)
+        UNION ALL
         SELECT t.problem, n.role_name
         FROM unnest(_targets) AS t
         JOIN unnest(_elements) AS e ON e.element_no = t.element_no
@@ -71,7 +90,7 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb) IS
+COMMENT ON FUNCTION unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb) IS
     'RW521 with all that is missing; a WARNING for each pattern that matches nothing.';
 
 -- What the plan is about: what the declaration names, and what its roles own or have a privilege on.
@@ -187,7 +206,7 @@ BEGIN
     END IF;
     v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
     v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
-    PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
+    PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members, _declaration);
     v_roles    := v_roles || ARRAY(SELECT i FROM unsecure.planned_intermediates(v_roles, v_targets, _caller) AS i);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
     IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
@@ -213,7 +232,8 @@ COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid) IS
 
 REVOKE ALL ON FUNCTION
     unsecure.crowded_acl(),
-    unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb),
+    unsecure.declared_preserved(jsonb),
+    unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb),
     unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid),
     unsecure.declared_members(jsonb),
     unsecure.plan_grants(jsonb, oid)
