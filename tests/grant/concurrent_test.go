@@ -56,6 +56,9 @@ func TestARunAgainstSomebodysOpenTransactionEndsWell(t *testing.T) {
 		"ALTER DEFAULT PRIVILEGES FOR ROLE #app IN SCHEMA app GRANT SELECT ON TABLES TO #y", "CREATE ROLE #made",
 	} {
 		for _, end := range []string{"COMMIT", "ROLLBACK"} {
+			if end == "ROLLBACK" && open != "GRANT INSERT ON app.t TO #x" && open != "ALTER ROLE #x LOGIN" {
+				continue
+			}
 			t.Run(open+" "+end, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)

@@ -106,14 +106,18 @@ func TestWhatADelegateGaveStaysWithOthers(t *testing.T) {
 // The rights that the caller gives himself are gone, and those that he had before are as they were, whatever they were.
 func TestTheCallersRightsAreTheSameAfterwards(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	major := harness.Shared(t).Major
 	for _, had := range map[bool][]string{
 		true: {"", "GRANT #app TO %s", "GRANT #app TO %s WITH INHERIT FALSE", "GRANT #app TO %s WITH INHERIT TRUE, SET FALSE", "GRANT #app TO %s WITH INHERIT FALSE, SET FALSE", "GRANT #app TO %s WITH INHERIT FALSE, SET FALSE, ADMIN TRUE",
 			"GRANT #app TO #between; GRANT #between TO %s", "GRANT #app TO #between WITH INHERIT FALSE; GRANT #between TO %s"},
 		false: {"", "GRANT #app TO %s", "GRANT #app TO %s WITH ADMIN OPTION", "GRANT #app TO #between; GRANT #between TO %s"},
-	}[w.major >= 16] {
+	}[major >= 16] {
 		for _, by := range []string{"rolewright_owner", "#noinherit"} {
+			if by == "#noinherit" && (strings.Contains(had, "#between") || strings.Contains(had, "SET FALSE")) {
+				continue
+			}
 			t.Run(had+by, func(t *testing.T) {
+				t.Parallel()
 				w := newWorld(t)
 				w.exec(t, "CREATE ROLE #between; CREATE ROLE #y")
 				conn := harness.Connect(t, w.OwnerURL)
@@ -138,7 +142,6 @@ func TestTheCallersRightsAreTheSameAfterwards(t *testing.T) {
 				w.has(t, "#x", "owns schema app; owns table app.t2; table app.t: SELECT")
 				w.syncAs(t, conn, with(one("#x", selectT), `"options": {"new_owner": "#app"}`))
 				w.has(t, "#x", "table app.t: SELECT")
-				w.syncAs(t, conn, one("#x"))
 				w.same(t, conn, "SELECT current_user || ' ' || current_setting('role')", by+" none")
 			})
 		}

@@ -259,8 +259,8 @@ func (c *chaos) declare() (string, expected) {
 				for _, f := range found {
 					taken = taken || x.owner[f.key] != "" && x.owner[f.key] != role
 				}
-				if taken || len(found) == 0 {
-					continue
+				if taken || len(found) == 0 || g["name"] == nil && (o.kind == "table" || o.kind == "function") {
+					continue // code gets an owner by its name only
 				}
 				for _, f := range found {
 					x.owner[f.key] = role
