@@ -68,6 +68,7 @@ func TestTurningDirectIntoGroupLosesNoAccess(t *testing.T) {
 				return
 			}
 			reads++
+			time.Sleep(time.Millisecond)
 		}
 		done <- nil
 	}()
