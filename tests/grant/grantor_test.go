@@ -225,3 +225,22 @@ func TestWhatIsLeftOfADelegateOfATableEnds(t *testing.T) {
 	w.sync(t, one("#b"))
 	w.has(t, "#b", "")
 }
+
+// Roles of the declaration keep what a delegate gave them where their schemas are preserved, and PUBLIC what no rule takes.
+func TestWhatADelegateGaveStaysWithThoseWhoKeepIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(t, "CREATE ROLE #del; CREATE ROLE #y")
+	given := `GRANT USAGE ON SCHEMA app TO PUBLIC; SET ROLE #app; REVOKE ALL ON app.t FROM PUBLIC; REVOKE ALL ON FUNCTION app.g() FROM PUBLIC; GRANT SELECT, UPDATE (id) ON app.t TO #del WITH GRANT OPTION; GRANT EXECUTE ON FUNCTION app.g() TO #del WITH GRANT OPTION; RESET ROLE; SET ROLE #del; GRANT SELECT ON app.t TO #y WITH GRANT OPTION; GRANT UPDATE (id) ON app.t TO #y; GRANT SELECT ON app.t TO PUBLIC; GRANT EXECUTE ON FUNCTION app.g() TO PUBLIC; RESET ROLE`
+	w.dba(t, given)
+	w.sync(t, `{"roles": {"#del": {"grants": []}, "#y": {"grants": [], "preserve_schemas": ["app"]}}}`)
+	w.has(t, "#del", "")
+	w.has(t, "#y", "column app.t.id: UPDATE; table app.t: SELECT*")
+	w.sync(t, one("#y"))
+	w.dba(t, given)
+	w.sync(t, `{"roles": {"#del": {"grants": []}}, "public": [{"action": "revoke", "type": "table", "schema": "app", "name": "t2", "privileges": ["ALL"]}]}`)
+	equal(t, "of PUBLIC", w.public(t), "function app.g(): EXECUTE; schema app: USAGE; schema public: USAGE; table app.t: SELECT")
+	w.dba(t, given)
+	w.sync(t, `{"roles": {"#del": {"grants": []}}, "public": [{"action": "revoke", "type": "table", "schema": "app", "name": "t", "privileges": ["ALL"]}]}`)
+	equal(t, "of PUBLIC, without the table", w.public(t), "function app.g(): EXECUTE; schema app: USAGE; schema public: USAGE")
+}

@@ -192,7 +192,7 @@ func equal(t testing.TB, what, got, want string) {
 	if got == want {
 		return
 	}
-	if len(want) > 600 || len(got) > 600 { // what differs
+	if len(want) > 900 || len(got) > 600 { // what differs
 		only := func(a, b string) string {
 			var lines []string
 			for _, line := range strings.Split(a, "; ") {
