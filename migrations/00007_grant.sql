@@ -1117,8 +1117,49 @@ RETURN CASE WHEN _owner = (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolna
 
 COMMENT ON FUNCTION unsecure.acting_owner(oid) IS 'The role to act as, to act as this owner.';
 
--- Whose code it is, runs with whose rights. Foreign keys change rows as the owner of the table, with all that hangs on its columns; ANALYZE and
--- whoever makes an index work as the owner too.
+-- Whoever owns a table, reckons what hangs on it: PostgreSQL does foreign keys, ANALYZE and indexes with the owner's rights, and with them casts,
+-- expressions and functions that anybody may have made. There is no end to such ways, so this is a list of what is harmless.
+CREATE OR REPLACE FUNCTION unsecure.is_plain_table(_table_oid oid)
+RETURNS boolean
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT EXISTS (
+        SELECT
+        FROM pg_class c
+        WHERE c.oid = _table_oid
+          AND c.relkind IN ('r', 'p', 'f', 't')
+          AND NOT c.relhasrules
+          AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND (NOT t.tgisinternal OR t.tgconstraint = 0))
+          AND NOT EXISTS (SELECT FROM pg_policy o WHERE o.polrelid = c.oid)
+          AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
+          AND NOT EXISTS (SELECT FROM pg_statistic_ext s WHERE s.stxrelid = c.oid AND s.stxexprs IS NOT NULL)
+          AND NOT EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = c.oid AND p.partexprs IS NOT NULL)
+          AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
+          -- Constants, sequences and the time.
+          AND NOT EXISTS (
+              SELECT FROM pg_attrdef d
+              WHERE d.adrelid = c.oid
+                AND pg_get_expr(d.adbin, d.adrelid) !~ ('^(nextval\(''[^'']*''::regclass\)|now\(\)|gen_random_uuid\(\)|CURRENT_[A-Z]+'
+                                                        || '|(NULL|true|false|\(?-?[0-9.]+\)?|''[^'']*'')(::[a-z ]+(\([0-9, ]+\))?)?)$'))
+          -- Types that PostgreSQL brings, here and at the other end of each foreign key.
+          AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384)
+          AND NOT EXISTS (
+              SELECT
+              FROM pg_constraint k
+              JOIN pg_attribute a
+                  ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) OR a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)
+              WHERE k.contype = 'f' AND c.oid IN (k.conrelid, k.confrelid) AND a.atttypid >= 16384)
+          -- Whoever may refer to it, or make triggers, can add to all this.
+          AND NOT EXISTS (SELECT FROM aclexplode(c.relacl) AS x WHERE x.privilege_type IN ('REFERENCES', 'TRIGGER') AND x.grantee <> c.relowner)
+          AND NOT EXISTS (SELECT
+                          FROM pg_attribute a
+                          CROSS JOIN LATERAL aclexplode(a.attacl) AS x
+                          WHERE a.attrelid = c.oid AND x.privilege_type = 'REFERENCES' AND x.grantee <> c.relowner));
+$function$;
+
+COMMENT ON FUNCTION unsecure.is_plain_table(oid) IS 'Whether nothing but PostgreSQL''s own code can run with the rights of a table''s owner.';
+
 CREATE OR REPLACE FUNCTION unsecure.runs_as_owner(
     _kind       text,
     _object_oid oid
@@ -1126,34 +1167,17 @@ CREATE OR REPLACE FUNCTION unsecure.runs_as_owner(
 RETURNS boolean
 LANGUAGE sql
 STABLE
-AS $function$
-    SELECT CASE
-        WHEN _kind IN ('function', 'procedure') THEN EXISTS (
-            -- Aggregates call their functions as their owner.
-            SELECT FROM pg_proc p WHERE p.oid = _object_oid AND (p.prosecdef OR p.prokind = 'a'))
-        WHEN _kind = 'table' THEN EXISTS (
-            SELECT
-            FROM pg_class c
-            WHERE c.oid = _object_oid
-              AND (c.relkind IN ('v', 'm')
-                   OR c.relhasrules
-                   OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND (NOT t.tgisinternal OR t.tgconstraint = 0))
-                   OR EXISTS (SELECT FROM pg_policy o WHERE o.polrelid = c.oid)
-                   OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
-                   OR EXISTS (SELECT FROM pg_statistic_ext s WHERE s.stxrelid = c.oid AND s.stxexprs IS NOT NULL)
-                   OR EXISTS (SELECT FROM pg_constraint k
-                              WHERE k.conrelid = c.oid AND k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
-                      AND (EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
-                           OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid AND pg_get_expr(d.adbin, d.adrelid) !~ '^nextval\(''[^'']*''::regclass\)$')
-                           OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
-                                      WHERE a.attrelid = c.oid AND NOT a.attisdropped AND y.typnamespace <> 'pg_catalog'::regnamespace AND y.typtype <> 'e'))))
-        ELSE false
-    END;
-$function$;
+RETURN CASE
+    -- Aggregates call their functions as their owner.
+    WHEN _kind IN ('function', 'procedure') THEN EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.oid = _object_oid AND (p.prosecdef OR p.prokind = 'a'))
+    WHEN _kind = 'table' THEN NOT unsecure.is_plain_table(_object_oid)
+    ELSE false
+END;
 
 COMMENT ON FUNCTION unsecure.runs_as_owner(text, oid) IS 'Whether something may run somebody''s code with the rights of its owner, whoever uses it.';
 
 REVOKE ALL ON FUNCTION
+    unsecure.is_plain_table(oid),
     unsecure.runs_as_owner(text, oid),
     unsecure.may_administer(oid, oid),
     unsecure.may_set_role(oid, oid),
@@ -2947,6 +2971,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_step  record;
+    v_made  text[];
     v_actor text;
     v_back  text := CASE current_setting('role') WHEN 'none' THEN 'SET LOCAL ROLE NONE' ELSE format('SET LOCAL ROLE %I', current_setting('role')) END;
 BEGIN
@@ -2960,12 +2985,33 @@ BEGIN
     IF v_actor IS NOT NULL THEN
         RETURN NEXT v_back;
     END IF;
+    v_made := ARRAY(SELECT c.role_name FROM auth.planned_changes(_declaration, current_user::text) AS c
+                    WHERE c.action = 'create' AND starts_with(c.role_name, 'rolewright_via_') ORDER BY c.role_name);
+    IF v_made <> '{}' THEN
+        RETURN NEXT format('SELECT auth.register_intermediate_roles(%L)', v_made);
+    END IF;
 END;
 $function$;
 
 COMMENT ON FUNCTION auth.plan_script(jsonb) IS
     'The statements that auth.sync_roles would run, in order, for one transaction of psql as the same user; without a semicolon, and without '
     'passwords (a comment stands for them). Errors: as there; RW522: not all of it can be done.';
+
+CREATE OR REPLACE FUNCTION auth.register_intermediate_roles(_role_names text[])
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.require_administrator('register roles');
+    PERFORM unsecure.register_intermediates(_role_names);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.register_intermediate_roles(text[]) IS
+    'What a script of auth.plan_script that makes intermediate roles ends with: writes down what they are for. RW513: not an administrator.';
 
 CREATE OR REPLACE FUNCTION auth.planned_statements(
     _declaration jsonb,
@@ -3058,6 +3104,7 @@ REVOKE ALL ON FUNCTION
     auth.planned_changes(jsonb, text),
     auth.begin_role_sync(jsonb, text),
     auth.finish_role_sync(jsonb, text, auth.change[], jsonb, jsonb),
+    auth.register_intermediate_roles(text[]),
     auth.sync_roles(jsonb),
     auth.plan_roles(jsonb),
     auth.plan_script(jsonb),
@@ -3069,6 +3116,7 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     auth.begin_role_sync(jsonb, text),
     auth.finish_role_sync(jsonb, text, auth.change[], jsonb, jsonb),
+    auth.register_intermediate_roles(text[]),
     auth.sync_roles(jsonb),
     auth.sync_role(text, jsonb, text[], jsonb)
 TO rolewright_operator;
@@ -4704,6 +4752,7 @@ DROP FUNCTION auth.plan_role;
 DROP FUNCTION auth.sync_role;
 DROP FUNCTION auth.single_declaration;
 DROP FUNCTION auth.planned_statements;
+DROP FUNCTION auth.register_intermediate_roles;
 DROP FUNCTION auth.plan_script;
 DROP FUNCTION auth.plan_roles;
 DROP FUNCTION auth.sync_roles;
@@ -4741,6 +4790,7 @@ DROP FUNCTION unsecure.is_foreign_intermediate;
 DROP VIEW unsecure.known_intermediate;
 DROP FUNCTION unsecure.intermediate_name;
 DROP FUNCTION unsecure.runs_as_owner;
+DROP FUNCTION unsecure.is_plain_table;
 DROP FUNCTION unsecure.acting_owner;
 DROP FUNCTION unsecure.administrator_to_be;
 DROP FUNCTION unsecure.way_to_act;

@@ -342,6 +342,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_step  record;
+    v_made  text[];
     v_actor text;
     v_back  text := CASE current_setting('role') WHEN 'none' THEN 'SET LOCAL ROLE NONE' ELSE format('SET LOCAL ROLE %I', current_setting('role')) END;
 BEGIN
@@ -355,12 +356,33 @@ BEGIN
     IF v_actor IS NOT NULL THEN
         RETURN NEXT v_back;
     END IF;
+    v_made := ARRAY(SELECT c.role_name FROM auth.planned_changes(_declaration, current_user::text) AS c
+                    WHERE c.action = 'create' AND starts_with(c.role_name, 'rolewright_via_') ORDER BY c.role_name);
+    IF v_made <> '{}' THEN
+        RETURN NEXT format('SELECT auth.register_intermediate_roles(%L)', v_made);
+    END IF;
 END;
 $function$;
 
 COMMENT ON FUNCTION auth.plan_script(jsonb) IS
     'The statements that auth.sync_roles would run, in order, for one transaction of psql as the same user; without a semicolon, and without '
     'passwords (a comment stands for them). Errors: as there; RW522: not all of it can be done.';
+
+CREATE OR REPLACE FUNCTION auth.register_intermediate_roles(_role_names text[])
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM unsecure.require_administrator('register roles');
+    PERFORM unsecure.register_intermediates(_role_names);
+END;
+$function$;
+
+COMMENT ON FUNCTION auth.register_intermediate_roles(text[]) IS
+    'What a script of auth.plan_script that makes intermediate roles ends with: writes down what they are for. RW513: not an administrator.';
 
 CREATE OR REPLACE FUNCTION auth.planned_statements(
     _declaration jsonb,
@@ -453,6 +475,7 @@ REVOKE ALL ON FUNCTION
     auth.planned_changes(jsonb, text),
     auth.begin_role_sync(jsonb, text),
     auth.finish_role_sync(jsonb, text, auth.change[], jsonb, jsonb),
+    auth.register_intermediate_roles(text[]),
     auth.sync_roles(jsonb),
     auth.plan_roles(jsonb),
     auth.plan_script(jsonb),
@@ -464,6 +487,7 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     auth.begin_role_sync(jsonb, text),
     auth.finish_role_sync(jsonb, text, auth.change[], jsonb, jsonb),
+    auth.register_intermediate_roles(text[]),
     auth.sync_roles(jsonb),
     auth.sync_role(text, jsonb, text[], jsonb)
 TO rolewright_operator;

@@ -83,7 +83,14 @@ AS $function$
                 UNION SELECT t.tgrelid FROM pg_trigger t WHERE NOT t.tgisinternal OR t.tgconstraint = 0 -- a partition's copies are internal
                 UNION SELECT p.polrelid FROM pg_policy p
                 UNION SELECT x.stxrelid FROM pg_statistic_ext x WHERE x.stxexprs IS NOT NULL -- ANALYZE reckons them as the owner
-                -- Foreign keys change rows as the owner, and with them what hangs on the columns.
+                UNION SELECT x.partrelid FROM pg_partitioned_table x WHERE x.partexprs IS NOT NULL
+                UNION SELECT a.attrelid FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid WHERE y.typtype IN ('r', 'm') AND y.oid >= 16384 -- the same
+                -- Foreign keys cast, and change rows, as the owner at either end, and with them what hangs on the columns.
+                UNION SELECT e.relid
+                      FROM pg_constraint f
+                      JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey) OR a.attrelid = f.confrelid AND a.attnum = ANY (f.confkey)
+                      CROSS JOIN LATERAL (VALUES (f.conrelid), (f.confrelid)) AS e (relid)
+                      WHERE f.contype = 'f' AND a.atttypid >= 16384
                 UNION SELECT f.conrelid
                       FROM pg_constraint f
                       WHERE f.contype = 'f' AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))
