@@ -141,6 +141,47 @@ func TestCodeDoesNotGoToTheSuperuserUnasked(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a partition of somebody else's table", func(t *testing.T) {
+		t.Parallel()
+		s := newSiege(t)
+		s.dba(t, `CREATE ROLE #mate; GRANT #mate TO #evil; GRANT CREATE, USAGE ON SCHEMA #ev TO #mate`)
+		s.evil(t, boom+`
+			SET ROLE #mate; CREATE TABLE #ev.parent (a integer) PARTITION BY LIST (a); RESET ROLE; CREATE TABLE #ev.x (a integer);
+			ALTER TABLE #ev.parent ATTACH PARTITION #ev.x FOR VALUES IN (1)`) // #mate's CREATE INDEX would reckon its expression as the owner of the partition
+		if _, refusal := s.sync(t, s.super, "#evil", onlyLogin); refusal == nil || refusal.Code != "RW522" {
+			t.Errorf("want RW522, got %v", refusal)
+		}
+	})
+	t.Run("a table with somebody else's partition", func(t *testing.T) {
+		t.Parallel()
+		s := newSiege(t)
+		s.dba(t, `CREATE ROLE #mate; GRANT #mate TO #evil; GRANT CREATE, USAGE ON SCHEMA #ev TO #mate`)
+		s.evil(t, boom+`
+			CREATE TABLE #ev.x (a integer REFERENCES #ev.p ON DELETE SET NULL) PARTITION BY LIST (a); CREATE TABLE #ev.one (a integer);
+			ALTER TABLE #ev.x ATTACH PARTITION #ev.one DEFAULT; ALTER TABLE #ev.one OWNER TO #mate`) // whose triggers the foreign key's action would fire
+		if _, refusal := s.sync(t, s.super, "#evil", onlyLogin); refusal == nil || refusal.Code != "RW522" {
+			t.Errorf("want RW522, got %v", refusal)
+		}
+	})
+	t.Run("a table that others may refer to", func(t *testing.T) {
+		t.Parallel()
+		s := newSiege(t)
+		s.evil(t, `CREATE TABLE #ev.x (a integer PRIMARY KEY); GRANT REFERENCES ON #ev.x TO PUBLIC`)
+		if _, refusal := s.sync(t, s.super, "#evil", onlyLogin); refusal == nil || refusal.Code != "RW522" {
+			t.Errorf("want RW522, got %v", refusal)
+		}
+	})
+	t.Run("and is given away by the same plan", func(t *testing.T) {
+		t.Parallel()
+		s := newSiege(t)
+		s.evil(t, `CREATE TABLE #ev.x (a integer)`)
+		_, err := s.super.Exec(t.Context(), s.hide(`SELECT auth.sync_roles('{"roles": {"#evil": {"grants": [{"type": "login"}]},
+			"#good": {"grants": [{"type": "table", "schema": "#ev", "name": "x", "privileges": ["ALL"]}]}}}')`))
+		var refusal *pgconn.PgError
+		if errors.As(err, &refusal) && refusal.Code != "RW522" {
+			t.Error(err)
+		}
+	})
 	t.Run("what is harmless goes", func(t *testing.T) {
 		t.Parallel()
 		s := newSiege(t)
