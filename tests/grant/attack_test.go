@@ -628,3 +628,27 @@ func TestNoPasswordAnywhere(t *testing.T) {
 		t.Errorf("%+v", refusal)
 	}
 }
+
+// The trail has what was done, each change once, and nothing of what was done for the work alone or failed.
+func TestTrailHasEveryChangeOnce(t *testing.T) {
+	t.Parallel()
+	s := newSiege(t)
+	harness.Exec(t, s.DB, s.hide("CREATE ROLE #held; CREATE SCHEMA mine; CREATE TABLE mine.t (a integer)"))
+	s.dba(t, "ALTER TABLE mine.t OWNER TO #held") // to be acted as, with USAGE for the moment
+	const trail = `SELECT count(*) FROM auth.audit_event WHERE event_code LIKE 'role.%'`
+	for _, grants := range []string{
+		`[{"type": "login", "password": "x"}, {"type": "table", "schema": "mine", "name": "t", "privileges": ["SELECT"]}]`,
+		`[{"type": "login", "password": "x"}, {"type": "table", "schema": "mine", "name": "t", "privileges": ["SELECT"]}]`,
+		`[{"type": "table", "schema": "mine", "name": "t", "columns": ["a"], "privileges": ["ALL"], "grant_option": true}]`, `[{"type": "table", "schema": "nosuch", "name": "t", "privileges": ["SELECT"]}]`, `[]`,
+	} {
+		before := harness.One[int](t, s.super, trail)
+		done, _ := s.sync(t, s.DB, "#good", grants)
+		n := 0
+		if done != "" {
+			n = strings.Count(done, "; ") + 1
+		}
+		if got := harness.One[int](t, s.super, trail) - before; got != n {
+			t.Errorf("%d rows in the trail for %d changes: %s", got, n, done)
+		}
+	}
+}
