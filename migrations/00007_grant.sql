@@ -1117,6 +1117,15 @@ RETURN CASE WHEN _owner = (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolna
 
 COMMENT ON FUNCTION unsecure.acting_owner(oid) IS 'The role to act as, to act as this owner.';
 
+-- Privileges of nobody: no role can be called like this, so none takes them for its own.
+CREATE OR REPLACE FUNCTION unsecure.dropped_role(_oid oid)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+RETURN format('a role that was dropped without its privileges being revoked: oid %s', _oid);
+
+COMMENT ON FUNCTION unsecure.dropped_role(oid) IS 'In place of the name of a role that does not exist any more; it is too long for one.';
+
 -- Whoever owns a table, reckons what hangs on it: PostgreSQL does foreign keys, ANALYZE and indexes with the owner's rights, and with them casts,
 -- expressions and functions that anybody may have made. There is no end to such ways, so this is a list of what is harmless.
 CREATE OR REPLACE FUNCTION unsecure.is_plain_table(_table_oid oid)
@@ -1130,6 +1139,8 @@ AS $function$
         WHERE c.oid = _table_oid
           AND c.relkind IN ('r', 'p', 'f', 't')
           AND NOT c.relhasrules
+          -- Who works on a parent or a partition, works on the other with its owner's rights.
+          AND NOT EXISTS (SELECT FROM pg_inherits h WHERE c.oid IN (h.inhrelid, h.inhparent))
           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND (NOT t.tgisinternal OR t.tgconstraint = 0))
           AND NOT EXISTS (SELECT FROM pg_policy o WHERE o.polrelid = c.oid)
           AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
@@ -1177,6 +1188,7 @@ END;
 COMMENT ON FUNCTION unsecure.runs_as_owner(text, oid) IS 'Whether something may run somebody''s code with the rights of its owner, whoever uses it.';
 
 REVOKE ALL ON FUNCTION
+    unsecure.dropped_role(oid),
     unsecure.is_plain_table(oid),
     unsecure.runs_as_owner(text, oid),
     unsecure.may_administer(oid, oid),
@@ -1200,10 +1212,21 @@ CREATE OR REPLACE FUNCTION unsecure.intermediate_name(
 RETURNS text
 LANGUAGE sql
 STABLE
-RETURN 'rolewright_via_' || left(md5(concat_ws('/', (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
-                                          _kind, _object_oid, _subid, array_to_string(_privileges, ','))), 20);
+RETURN (SELECT format('rolewright_via_%s_%s', d.oid,
+                      left(md5(concat_ws('/', _kind, _object_oid, _subid, array_to_string(_privileges, ','))), 16))
+        FROM pg_catalog.pg_database d
+        WHERE d.datname = current_database());
 
-COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS 'What the intermediate role for these privileges on an object is called.';
+COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS
+    'What the intermediate role for these privileges on an object is called; with the oid of the database, since roles belong to all of them.';
+
+CREATE OR REPLACE FUNCTION unsecure.database_of_intermediate(_role_name text)
+RETURNS oid
+LANGUAGE sql
+IMMUTABLE
+RETURN CASE WHEN _role_name ~ '^rolewright_via_[0-9]{1,9}_[0-9a-f]{16}$' THEN split_part(_role_name, '_', 3)::oid END;
+
+COMMENT ON FUNCTION unsecure.database_of_intermediate(text) IS 'The oid of the database whose intermediate role is called so; NULL: no such role is.';
 
 -- A copy of a database (CREATE DATABASE … TEMPLATE) has the registry of the original, whose roles are not its own: the name says whose a role is.
 CREATE VIEW unsecure.known_intermediate AS
@@ -1226,31 +1249,72 @@ AS $function$
         SELECT
         FROM pg_roles r
         WHERE r.oid = _role_oid
-          AND r.rolname ~ '^rolewright_via_[0-9a-f]{20}$'
+          AND unsecure.database_of_intermediate(r.rolname) <> (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
           AND NOT (r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls)
-          AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)
-          AND NOT EXISTS (SELECT FROM unsecure.known_intermediate k WHERE k.role_oid = r.oid));
+          AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid));
 $function$;
 
 COMMENT ON FUNCTION unsecure.is_foreign_intermediate(oid) IS 'Whether a role is an intermediate one of another database.';
 
 REVOKE ALL ON FUNCTION
     unsecure.intermediate_name(text, oid, bigint, text[]),
+    unsecure.database_of_intermediate(text),
     unsecure.is_foreign_intermediate(oid)
 FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/step.sql
+-- +goose StatementBegin
+-- What a plan of grants is made of: auth.change with what it takes to carry it out.
+
+CREATE TYPE unsecure.grant_step AS (
+    phase       integer,
+    action      text,
+    role_name   text,
+    object      text,
+    head        text,
+    target      text,
+    preposition text,
+    grantee     text,
+    tail        text,
+    reason      text,
+    actor       text,
+    borrowed    text[],
+    problem     text,
+    moved_kind  text,
+    moved_oid   oid,
+    is_careful  boolean
+);
+
+COMMENT ON TYPE unsecure.grant_step IS
+    'One step of a plan. Its statement is head, target, preposition, grantee (public: PUBLIC) and tail; steps that differ in target and grantee '
+    'alone are one statement. action NULL: for the work alone, and undone by another step. actor: the role to SET ROLE to; borrowed: the '
+    'roles that the caller has to be a member of meanwhile. problem: why it cannot be done. moved_kind, moved_oid: what gets another owner; '
+    'is_careful: and must not run anything with that one''s rights.';
+
+CREATE OR REPLACE FUNCTION unsecure.step_statement(_step unsecure.grant_step)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+RETURN (_step).head || coalesce(' ' || (_step).target, '') || coalesce((_step).preposition, '')
+       || CASE (_step).grantee WHEN 'public' THEN 'PUBLIC' ELSE coalesce(quote_ident((_step).grantee), '') END || coalesce((_step).tail, '');
+
+COMMENT ON FUNCTION unsecure.step_statement(unsecure.grant_step) IS 'The statement of one step.';
+
+REVOKE ALL ON FUNCTION unsecure.step_statement(unsecure.grant_step) FROM PUBLIC;
 -- +goose StatementEnd
 
 -- from sql/grant/drop_unused.sql
 -- +goose StatementBegin
 -- Intermediate roles that nothing uses any more. They are dropped by a plan like any other: auth.sync_roles('{"drop_unused": true}').
 
-CREATE OR REPLACE FUNCTION unsecure.unused_roles()
+CREATE OR REPLACE FUNCTION unsecure.unused_roles(_steps unsecure.grant_step[])
 RETURNS TABLE (role_name text, role_oid oid)
 LANGUAGE sql
 STABLE
 AS $function$
     SELECT a.rolname::text, a.oid
-    FROM pg_roles a
+    FROM (SELECT r.rolname, r.oid FROM pg_roles r WHERE unsecure.database_of_intermediate(r.rolname) IS NOT NULL) AS a
     LEFT JOIN unsecure.known_intermediate i ON i.role_oid = a.oid
     CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE d.dbid IN (0, b.oid)) AS here, count(*) FILTER (WHERE d.dbid NOT IN (0, b.oid)) AS elsewhere
@@ -1258,17 +1322,26 @@ AS $function$
         CROSS JOIN pg_database b
         WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = a.oid AND d.classid <> 'pg_auth_members'::regclass AND b.datname = current_database()
     ) AS u
-    WHERE a.rolname ~ '^rolewright_via_[0-9a-f]{20}$'
-      AND u.elsewhere = 0
-      -- It gives nothing to anybody: what it was for is gone, or the database was; or nobody is a member. Who made it administers it, and no more.
-      AND (u.here = 0
-           OR i.role_name IS NOT NULL AND NOT EXISTS (
-               SELECT FROM unsecure.membership m WHERE m.roleid = a.oid AND NOT (m.admin_option AND NOT m.inherit_option AND NOT m.set_option)));
+    WHERE u.elsewhere = 0
+      AND CASE WHEN i.role_name IS NULL
+               -- Its database is gone.
+               THEN u.here = 0 AND NOT EXISTS (SELECT FROM pg_database d WHERE d.oid = unsecure.database_of_intermediate(a.rolname))
+                    AND unsecure.is_foreign_intermediate(a.oid)
+               -- What it was for is gone, or nobody is a member. Who made it administers it, and no more.
+               ELSE NOT EXISTS (SELECT FROM unnest(_steps) AS s WHERE s.object = quote_ident(a.rolname) AND s.action = 'grant')
+                    AND (u.here = 0
+                         OR NOT EXISTS (
+                             SELECT
+                             FROM unsecure.membership m
+                             JOIN pg_roles r ON r.oid = m.member
+                             WHERE m.roleid = a.oid AND NOT (m.admin_option AND NOT m.inherit_option AND NOT m.set_option)
+                               AND NOT EXISTS (SELECT FROM unnest(_steps) AS s
+                                               WHERE s.object = quote_ident(a.rolname) AND s.action = 'revoke' AND s.role_name = r.rolname))) END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.unused_roles() IS 'Intermediate roles that nothing uses, in this database or, as far as pg_shdepend knows, in another.';
+COMMENT ON FUNCTION unsecure.unused_roles(unsecure.grant_step[]) IS 'Intermediate roles that nothing uses, in this database or, as far as pg_shdepend knows, in another, when these steps are done.';
 
-REVOKE ALL ON FUNCTION unsecure.unused_roles() FROM PUBLIC;
+REVOKE ALL ON FUNCTION unsecure.unused_roles(unsecure.grant_step[]) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION auth.drop_unused_roles()
 RETURNS SETOF auth.change
@@ -1379,16 +1452,28 @@ BEGIN
     UNION ALL
     SELECT 'public', NULL, true, false, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
            coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
-    WHERE _declaration ? 'public'
-    UNION ALL
-    SELECT u.role_name, u.role_oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
-           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
-    FROM unsecure.unused_roles() AS u
-    WHERE _declaration @> '{"drop_unused": true}';
+    WHERE _declaration ? 'public';
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.planned_roles(jsonb, oid) IS 'The roles of a declaration, PUBLIC where it has rules, and the intermediate roles to drop.';
+COMMENT ON FUNCTION unsecure.planned_roles(jsonb, oid) IS 'The roles of a declaration, and PUBLIC where it has rules.';
+
+CREATE OR REPLACE FUNCTION unsecure.planned_drops(
+    _steps  unsecure.grant_step[],
+    _caller oid
+)
+RETURNS SETOF unsecure.planned_role
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT u.role_name, u.role_oid, false, false, false, false, false, true, false, true, -1, NULL::timestamptz, NULL::jsonb, '{}'::oid[], 'error',
+           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
+    FROM unsecure.unused_roles(_steps) AS u
+    LEFT JOIN unsecure.known_intermediate k ON k.role_oid = u.role_oid
+    WHERE k.role_oid IS NOT NULL OR unsecure.may_administer(_caller, u.role_oid);
+$function$;
+
+COMMENT ON FUNCTION unsecure.planned_drops(unsecure.grant_step[], oid) IS 'The intermediate roles that nothing will use when these steps are done.';
 
 CREATE OR REPLACE FUNCTION unsecure.planned_intermediates(
     _roles   unsecure.planned_role[],
@@ -1418,6 +1503,7 @@ COMMENT ON FUNCTION unsecure.planned_intermediates(unsecure.planned_role[], unse
 
 REVOKE ALL ON FUNCTION
     unsecure.planned_roles(jsonb, oid),
+    unsecure.planned_drops(unsecure.grant_step[], oid),
     unsecure.planned_intermediates(unsecure.planned_role[], unsecure.grant_target[], oid)
 FROM PUBLIC;
 -- +goose StatementEnd
@@ -1425,40 +1511,6 @@ FROM PUBLIC;
 -- from sql/grant/plan.sql
 -- +goose StatementBegin
 -- Desired minus actual. The plan is what the statements are made from; auth.plan_roles shows it, auth.sync_roles carries it out.
-
-CREATE TYPE unsecure.grant_step AS (
-    phase       integer,
-    action      text,
-    role_name   text,
-    object      text,
-    head        text,
-    target      text,
-    preposition text,
-    grantee     text,
-    tail        text,
-    reason      text,
-    actor       text,
-    borrowed    text[],
-    problem     text,
-    moved_kind  text,
-    moved_oid   oid,
-    is_careful  boolean
-);
-
-COMMENT ON TYPE unsecure.grant_step IS
-    'One step of a plan. Its statement is head, target, preposition, grantee (public: PUBLIC) and tail; steps that differ in target and grantee '
-    'alone are one statement. action NULL: for the work alone, and undone by another step. actor: the role to SET ROLE to; borrowed: the '
-    'roles that the caller has to be a member of meanwhile. problem: why it cannot be done. moved_kind, moved_oid: what gets another owner; '
-    'is_careful: and must not run anything with that one''s rights.';
-
-CREATE OR REPLACE FUNCTION unsecure.step_statement(_step unsecure.grant_step)
-RETURNS text
-LANGUAGE sql
-IMMUTABLE
-RETURN (_step).head || coalesce(' ' || (_step).target, '') || coalesce((_step).preposition, '')
-       || CASE (_step).grantee WHEN 'public' THEN 'PUBLIC' ELSE coalesce(quote_ident((_step).grantee), '') END || coalesce((_step).tail, '');
-
-COMMENT ON FUNCTION unsecure.step_statement(unsecure.grant_step) IS 'The statement of one step.';
 
 -- ACLs get slow, and then too big for a row: some 2,400 grantees at best, a quarter of it when their oids have little in common.
 CREATE OR REPLACE FUNCTION unsecure.crowded_acl(OUT for_new integer, OUT for_all integer)
@@ -1471,12 +1523,25 @@ $function$;
 COMMENT ON FUNCTION unsecure.crowded_acl() IS
     'How many entries an ACL may have before who is new gets his privileges through an intermediate role, and before all do.';
 
+CREATE OR REPLACE FUNCTION unsecure.declared_preserved(_declaration jsonb)
+RETURNS TABLE (role_name text, name text)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT r.key, s
+    FROM jsonb_each(coalesce(_declaration -> 'roles', '{}')) AS r
+    CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(r.value -> 'preserve_schemas', _declaration -> 'preserve_schemas', '[]')) AS s;
+$function$;
+
+COMMENT ON FUNCTION unsecure.declared_preserved(jsonb) IS 'The schemas that are to be left alone, for each role.';
+
 -- What is not there is an error that lists all of it, unless it is to be skipped or created.
 CREATE OR REPLACE FUNCTION unsecure.require_targets(
     _elements unsecure.grant_element[],
     _targets  unsecure.grant_target[],
     _roles    unsecure.planned_role[],
-    _members  jsonb
+    _members  jsonb,
+    _declaration jsonb
 )
 RETURNS void
 LANGUAGE plpgsql
@@ -1487,6 +1552,12 @@ DECLARE
     v_empty   text;
 BEGIN
     WITH missing (what, role_name) AS (
+        -- A name mistyped would take away what was to be left alone.
+        SELECT 'schema ' || quote_ident(p.name), p.role_name
+        FROM unsecure.declared_preserved(_declaration) AS p
+        JOIN unnest(_roles) AS r ON r.role_name = p.role_name
+        WHERE r.missing <> 'skip' AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = p.name)
+        UNION ALL
         SELECT t.problem, n.role_name
         FROM unnest(_targets) AS t
         JOIN unnest(_elements) AS e ON e.element_no = t.element_no
@@ -1531,7 +1602,7 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb) IS
+COMMENT ON FUNCTION unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb) IS
     'RW521 with all that is missing; a WARNING for each pattern that matches nothing.';
 
 -- What the plan is about: what the declaration names, and what its roles own or have a privilege on.
@@ -1636,6 +1707,7 @@ DECLARE
     v_roles    unsecure.planned_role[];
     v_objects  unsecure.grant_object[];
     v_members  jsonb;
+    v_steps    unsecure.grant_step[];
 BEGIN
     PERFORM unsecure.require_role_declaration(_declaration);
     v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
@@ -1646,7 +1718,7 @@ BEGIN
     END IF;
     v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
     v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
-    PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
+    PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members, _declaration);
     v_roles    := v_roles || ARRAY(SELECT i FROM unsecure.planned_intermediates(v_roles, v_targets, _caller) AS i);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
     IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
@@ -1655,7 +1727,15 @@ BEGIN
         PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true),
                 set_config('enable_mergejoin', 'off', true);
     END IF;
-    RETURN QUERY SELECT * FROM unsecure.plan_difference(v_elements, v_targets, v_roles, v_objects, v_members, _caller);
+    v_steps    := ARRAY(SELECT s FROM unsecure.plan_difference(v_elements, v_targets, v_roles, v_objects, v_members, _caller) AS s);
+    IF _declaration @> '{"drop_unused": true}' THEN
+        v_roles := ARRAY(SELECT r FROM unsecure.planned_drops(v_steps, _caller) AS r);
+        v_steps := v_steps || ARRAY(
+            SELECT s
+            FROM unsecure.plan_difference('{}', '{}', v_roles, ARRAY(SELECT o FROM unsecure.planned_objects('{}', v_roles, _caller) AS o), '[]', _caller) AS s);
+    END IF;
+    -- The drops come last of all.
+    RETURN QUERY SELECT * FROM unnest(v_steps);
 END;
 $function$;
 
@@ -1663,9 +1743,9 @@ COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid) IS
     'What has to be done so that the roles can do what the declaration says, and nothing else; _caller: with whose rights. RW520, RW521, RW503, RW504.';
 
 REVOKE ALL ON FUNCTION
-    unsecure.step_statement(unsecure.grant_step),
     unsecure.crowded_acl(),
-    unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb),
+    unsecure.declared_preserved(jsonb),
+    unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb),
     unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid),
     unsecure.declared_members(jsonb),
     unsecure.plan_grants(jsonb, oid)
@@ -2094,7 +2174,12 @@ BEGIN
         UNION ALL
         SELECT o.object_no, r.new_owner, r.role_name,
                'ownership is not declared' || CASE WHEN unsecure.runs_as_owner(o.kind, o.object_oid) THEN '; it runs with the rights of its owner' ELSE '' END, r.is_default_owner AND unsecure.is_elevated(_caller),
-               CASE WHEN r.is_default_owner AND unsecure.is_elevated(_caller) AND unsecure.runs_as_owner(o.kind, o.object_oid)
+               CASE WHEN r.is_default_owner AND unsecure.is_elevated(_caller)
+                         AND (unsecure.runs_as_owner(o.kind, o.object_oid)
+                              -- Who gets these could make it run something.
+                              OR EXISTS (SELECT FROM granted g JOIN object x ON x.object_no = g.object_no
+                                         WHERE o.kind = 'table' AND x.kind = 'table' AND x.object_oid = o.object_oid AND g.privileges && '{REFERENCES,TRIGGER}'
+                                           AND g.role_name NOT IN (r.new_owner, 'none')))
                     THEN format('it runs with the rights of its owner, and %I has many: say whose it shall be by the option new_owner', r.new_owner) END
         FROM object o
         JOIN role r ON r.role_oid = o.owner
@@ -2117,8 +2202,8 @@ BEGIN
         ) AS c ON c.kind = CASE WHEN o.table_oid IS NULL THEN o.kind ELSE 'table' END AND c.object_oid = coalesce(o.table_oid, o.object_oid)
     ), entry AS MATERIALIZED (
         SELECT f.object_no, x.privilege_type AS privilege, bool_or(x.is_grantable) AS is_grantable,
-               CASE WHEN x.grantee = 0 THEN 'public' WHEN x.grantee = f.owner THEN f.owner_name ELSE coalesce(e.rolname::text, x.grantee::text) END AS grantee,
-               CASE WHEN x.grantor = f.owner THEN f.owner_name ELSE coalesce(g.rolname::text, x.grantor::text) END AS grantor
+               CASE WHEN x.grantee = 0 THEN 'public' WHEN x.grantee = f.owner THEN f.owner_name ELSE coalesce(e.rolname::text, unsecure.dropped_role(x.grantee)) END AS grantee,
+               CASE WHEN x.grantor = f.owner THEN f.owner_name ELSE coalesce(g.rolname::text, unsecure.dropped_role(x.grantor)) END AS grantor
         FROM future f
         CROSS JOIN LATERAL aclexplode(f.acl) AS x
         LEFT JOIN pg_roles e ON e.oid = x.grantee
@@ -2237,8 +2322,10 @@ BEGIN
         SELECT DISTINCT l.grantee, l.object_no, l.privilege, l.is_grantable, format('%I had given it', l.grantor)
         FROM lost l
         LEFT JOIN present p ON p.grantee = l.grantee AND p.object_no = l.object_no AND p.privilege = l.privilege
-        LEFT JOIN role r ON r.role_name = l.grantee
-        WHERE r.role_name IS NULL AND (p.privilege IS NULL OR l.is_grantable AND NOT p.is_grantable)
+        WHERE (p.privilege IS NULL OR l.is_grantable AND NOT p.is_grantable)
+          -- Who shall not have it, does not get it anew; who wants it, has it from above.
+          AND NOT EXISTS (SELECT FROM surplus s WHERE s.object_no = l.object_no AND s.privilege = l.privilege AND s.grantee = l.grantee AND s.grantor = l.grantor)
+          AND NOT EXISTS (SELECT FROM wanted w WHERE w.object_no = l.object_no AND w.privilege = l.privilege AND w.role_name = l.grantee)
     ), cell AS (
         SELECT 'grant' AS action, m.role_name, m.object_no, m.is_grantable AS is_option, NULL AS giver, m.reason, m.privilege, false AS has_dependents
         FROM missing m
@@ -2289,8 +2376,8 @@ BEGIN
         LEFT JOIN pg_roles r ON r.rolname = n.name
         LEFT JOIN pg_roles a ON a.oid = unsecure.acting_owner(r.oid)
     ), privilege_step AS (
-        -- Who may look into a schema has to until the end.
-        SELECT CASE WHEN p.action = 'revoke' AND f.kind = 'schema' THEN 62 WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
+        -- Schemas last: who may look into one has to until then.
+        SELECT CASE f.kind WHEN 'schema' THEN 25 ELSE 0 END + CASE WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
                CASE WHEN f.is_default THEN format('default privileges of %s on %s%s', f.label, f.words, coalesce(' in schema ' || quote_ident(f.column_name), ''))
                     ELSE format('%s %s%s', lower(f.words), f.label, ' (' || p.columns || ')') END AS object,
                CASE WHEN f.is_default THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s ', f.label, coalesce(' IN SCHEMA ' || quote_ident(f.column_name), '')) ELSE '' END
@@ -2337,8 +2424,8 @@ BEGIN
         JOIN future f ON f.object_no = p.object_no
         LEFT JOIN acting a ON a.name = coalesce(p.giver, f.owner_name)
     ), owner_step AS (
-        -- What is in a schema before the schema.
-        SELECT CASE f.kind WHEN 'schema' THEN 32 ELSE 30 END, 'alter', c.role_name, lower(f.words) || ' ' || f.label,
+        -- What is in a schema before the schema: its owner can look into it.
+        SELECT CASE f.kind WHEN 'schema' THEN 64 ELSE 30 END, 'alter', c.role_name, lower(f.words) || ' ' || f.label,
                format('ALTER %s %s OWNER TO %I', CASE WHEN f.kind = 'table' THEN (SELECT CASE l.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END
                                                                                  FROM pg_class l WHERE l.oid = f.object_oid)
                                                       ELSE f.owner_word END, f.label, c.new_owner),
@@ -2841,7 +2928,7 @@ BEGIN
     WHERE EXISTS (SELECT FROM unnest(_changes) AS c WHERE c.action = 'drop' AND c.role_name = i.role_name);
 
     -- A GRANT or REVOKE without authority may only warn; and somebody's psql may have been there meanwhile.
-    SELECT * INTO v_left FROM auth.planned_changes(_declaration - 'drop_unused', _caller) AS c ORDER BY c.ordinal LIMIT 1;
+    SELECT * INTO v_left FROM auth.planned_changes(_declaration, _caller) AS c ORDER BY c.ordinal LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'PostgreSQL did not do what it was told about %', quote_ident(v_left.role_name)
             USING ERRCODE = 'RW507',
@@ -2868,7 +2955,6 @@ DECLARE
     v_self   text := current_setting('createrole_self_grant', true);
     v_notice text := current_setting('client_min_messages');
     v_wait   text := current_setting('lock_timeout');
-    v_last   auth.change[] := '{}';
     v_work   record;
     v_actor  text;
 BEGIN
@@ -2913,7 +2999,7 @@ BEGIN
             PERFORM auth.finish_role_sync(_declaration, current_user::text, v_work.changes, v_work.verifiers, v_work.moved);
             EXIT;
         EXCEPTION
-            WHEN lock_not_available THEN
+            WHEN lock_not_available OR deadlock_detected THEN
                 RAISE EXCEPTION 'somebody holds a lock on what shall be changed'
                     USING ERRCODE = 'RW524', DETAIL = format('PostgreSQL says: %s.', SQLERRM),
                           HINT = 'Nothing was changed. pg_locks and pg_blocking_pids tell who; or set lock_timeout, to wait for longer.';
@@ -2933,12 +3019,7 @@ BEGIN
                           HINT = 'Nothing was changed. auth.plan_script shows the statements.';
         END;
     END LOOP;
-    -- What this left without members.
-    IF v_work.changes <> '{}' AND _declaration @> '{"drop_unused": true}' THEN
-        v_last := ARRAY(SELECT c FROM auth.sync_roles('{"drop_unused": true}') AS c ORDER BY c.ordinal);
-    END IF;
-    RETURN QUERY
-    SELECT row_number() OVER ()::integer, c.action, c.role_name, c.object, c.statement, c.reason FROM unnest(v_work.changes || v_last) AS c;
+    RETURN QUERY SELECT * FROM unnest(v_work.changes);
 END;
 $function$;
 
@@ -4778,19 +4859,23 @@ DROP FUNCTION unsecure.plan_grants;
 DROP FUNCTION unsecure.declared_members;
 DROP FUNCTION unsecure.planned_objects;
 DROP FUNCTION unsecure.require_targets;
+DROP FUNCTION unsecure.declared_preserved;
 DROP FUNCTION unsecure.crowded_acl;
-DROP FUNCTION unsecure.step_statement;
-DROP TYPE unsecure.grant_step;
 DROP FUNCTION unsecure.planned_intermediates;
+DROP FUNCTION unsecure.planned_drops;
 DROP FUNCTION unsecure.planned_roles;
 DROP TYPE unsecure.planned_role;
 DROP FUNCTION auth.drop_unused_roles;
 DROP FUNCTION unsecure.unused_roles;
+DROP FUNCTION unsecure.step_statement;
+DROP TYPE unsecure.grant_step;
 DROP FUNCTION unsecure.is_foreign_intermediate;
 DROP VIEW unsecure.known_intermediate;
+DROP FUNCTION unsecure.database_of_intermediate;
 DROP FUNCTION unsecure.intermediate_name;
 DROP FUNCTION unsecure.runs_as_owner;
 DROP FUNCTION unsecure.is_plain_table;
+DROP FUNCTION unsecure.dropped_role;
 DROP FUNCTION unsecure.acting_owner;
 DROP FUNCTION unsecure.administrator_to_be;
 DROP FUNCTION unsecure.way_to_act;

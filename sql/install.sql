@@ -95,6 +95,7 @@ BEGIN;
 \ir grant/resolve.sql
 \ir grant/authority.sql
 \ir grant/intermediate.sql
+\ir grant/step.sql
 \ir grant/drop_unused.sql
 \ir grant/planned_roles.sql
 \ir grant/plan.sql

@@ -212,7 +212,7 @@ BEGIN
     WHERE EXISTS (SELECT FROM unnest(_changes) AS c WHERE c.action = 'drop' AND c.role_name = i.role_name);
 
     -- A GRANT or REVOKE without authority may only warn; and somebody's psql may have been there meanwhile.
-    SELECT * INTO v_left FROM auth.planned_changes(_declaration - 'drop_unused', _caller) AS c ORDER BY c.ordinal LIMIT 1;
+    SELECT * INTO v_left FROM auth.planned_changes(_declaration, _caller) AS c ORDER BY c.ordinal LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'PostgreSQL did not do what it was told about %', quote_ident(v_left.role_name)
             USING ERRCODE = 'RW507',
@@ -239,7 +239,6 @@ DECLARE
     v_self   text := current_setting('createrole_self_grant', true);
     v_notice text := current_setting('client_min_messages');
     v_wait   text := current_setting('lock_timeout');
-    v_last   auth.change[] := '{}';
     v_work   record;
     v_actor  text;
 BEGIN
@@ -284,7 +283,7 @@ BEGIN
             PERFORM auth.finish_role_sync(_declaration, current_user::text, v_work.changes, v_work.verifiers, v_work.moved);
             EXIT;
         EXCEPTION
-            WHEN lock_not_available THEN
+            WHEN lock_not_available OR deadlock_detected THEN
                 RAISE EXCEPTION 'somebody holds a lock on what shall be changed'
                     USING ERRCODE = 'RW524', DETAIL = format('PostgreSQL says: %s.', SQLERRM),
                           HINT = 'Nothing was changed. pg_locks and pg_blocking_pids tell who; or set lock_timeout, to wait for longer.';
@@ -304,12 +303,7 @@ BEGIN
                           HINT = 'Nothing was changed. auth.plan_script shows the statements.';
         END;
     END LOOP;
-    -- What this left without members.
-    IF v_work.changes <> '{}' AND _declaration @> '{"drop_unused": true}' THEN
-        v_last := ARRAY(SELECT c FROM auth.sync_roles('{"drop_unused": true}') AS c ORDER BY c.ordinal);
-    END IF;
-    RETURN QUERY
-    SELECT row_number() OVER ()::integer, c.action, c.role_name, c.object, c.statement, c.reason FROM unnest(v_work.changes || v_last) AS c;
+    RETURN QUERY SELECT * FROM unnest(v_work.changes);
 END;
 $function$;
 

@@ -89,6 +89,15 @@ RETURN CASE WHEN _owner = (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolna
 
 COMMENT ON FUNCTION unsecure.acting_owner(oid) IS 'The role to act as, to act as this owner.';
 
+-- Privileges of nobody: no role can be called like this, so none takes them for its own.
+CREATE OR REPLACE FUNCTION unsecure.dropped_role(_oid oid)
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+RETURN format('a role that was dropped without its privileges being revoked: oid %s', _oid);
+
+COMMENT ON FUNCTION unsecure.dropped_role(oid) IS 'In place of the name of a role that does not exist any more; it is too long for one.';
+
 -- Whoever owns a table, reckons what hangs on it: PostgreSQL does foreign keys, ANALYZE and indexes with the owner's rights, and with them casts,
 -- expressions and functions that anybody may have made. There is no end to such ways, so this is a list of what is harmless.
 CREATE OR REPLACE FUNCTION unsecure.is_plain_table(_table_oid oid)
@@ -102,6 +111,8 @@ AS $function$
         WHERE c.oid = _table_oid
           AND c.relkind IN ('r', 'p', 'f', 't')
           AND NOT c.relhasrules
+          -- Who works on a parent or a partition, works on the other with its owner's rights.
+          AND NOT EXISTS (SELECT FROM pg_inherits h WHERE c.oid IN (h.inhrelid, h.inhparent))
           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND (NOT t.tgisinternal OR t.tgconstraint = 0))
           AND NOT EXISTS (SELECT FROM pg_policy o WHERE o.polrelid = c.oid)
           AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
@@ -149,6 +160,7 @@ END;
 COMMENT ON FUNCTION unsecure.runs_as_owner(text, oid) IS 'Whether something may run somebody''s code with the rights of its owner, whoever uses it.';
 
 REVOKE ALL ON FUNCTION
+    unsecure.dropped_role(oid),
     unsecure.is_plain_table(oid),
     unsecure.runs_as_owner(text, oid),
     unsecure.may_administer(oid, oid),

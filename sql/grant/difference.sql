@@ -69,7 +69,12 @@ BEGIN
         UNION ALL
         SELECT o.object_no, r.new_owner, r.role_name,
                'ownership is not declared' || CASE WHEN unsecure.runs_as_owner(o.kind, o.object_oid) THEN '; it runs with the rights of its owner' ELSE '' END, r.is_default_owner AND unsecure.is_elevated(_caller),
-               CASE WHEN r.is_default_owner AND unsecure.is_elevated(_caller) AND unsecure.runs_as_owner(o.kind, o.object_oid)
+               CASE WHEN r.is_default_owner AND unsecure.is_elevated(_caller)
+                         AND (unsecure.runs_as_owner(o.kind, o.object_oid)
+                              -- Who gets these could make it run something.
+                              OR EXISTS (SELECT FROM granted g JOIN object x ON x.object_no = g.object_no
+                                         WHERE o.kind = 'table' AND x.kind = 'table' AND x.object_oid = o.object_oid AND g.privileges && '{REFERENCES,TRIGGER}'
+                                           AND g.role_name NOT IN (r.new_owner, 'none')))
                     THEN format('it runs with the rights of its owner, and %I has many: say whose it shall be by the option new_owner', r.new_owner) END
         FROM object o
         JOIN role r ON r.role_oid = o.owner
@@ -92,8 +97,8 @@ BEGIN
         ) AS c ON c.kind = CASE WHEN o.table_oid IS NULL THEN o.kind ELSE 'table' END AND c.object_oid = coalesce(o.table_oid, o.object_oid)
     ), entry AS MATERIALIZED (
         SELECT f.object_no, x.privilege_type AS privilege, bool_or(x.is_grantable) AS is_grantable,
-               CASE WHEN x.grantee = 0 THEN 'public' WHEN x.grantee = f.owner THEN f.owner_name ELSE coalesce(e.rolname::text, x.grantee::text) END AS grantee,
-               CASE WHEN x.grantor = f.owner THEN f.owner_name ELSE coalesce(g.rolname::text, x.grantor::text) END AS grantor
+               CASE WHEN x.grantee = 0 THEN 'public' WHEN x.grantee = f.owner THEN f.owner_name ELSE coalesce(e.rolname::text, unsecure.dropped_role(x.grantee)) END AS grantee,
+               CASE WHEN x.grantor = f.owner THEN f.owner_name ELSE coalesce(g.rolname::text, unsecure.dropped_role(x.grantor)) END AS grantor
         FROM future f
         CROSS JOIN LATERAL aclexplode(f.acl) AS x
         LEFT JOIN pg_roles e ON e.oid = x.grantee
@@ -212,8 +217,10 @@ BEGIN
         SELECT DISTINCT l.grantee, l.object_no, l.privilege, l.is_grantable, format('%I had given it', l.grantor)
         FROM lost l
         LEFT JOIN present p ON p.grantee = l.grantee AND p.object_no = l.object_no AND p.privilege = l.privilege
-        LEFT JOIN role r ON r.role_name = l.grantee
-        WHERE r.role_name IS NULL AND (p.privilege IS NULL OR l.is_grantable AND NOT p.is_grantable)
+        WHERE (p.privilege IS NULL OR l.is_grantable AND NOT p.is_grantable)
+          -- Who shall not have it, does not get it anew; who wants it, has it from above.
+          AND NOT EXISTS (SELECT FROM surplus s WHERE s.object_no = l.object_no AND s.privilege = l.privilege AND s.grantee = l.grantee AND s.grantor = l.grantor)
+          AND NOT EXISTS (SELECT FROM wanted w WHERE w.object_no = l.object_no AND w.privilege = l.privilege AND w.role_name = l.grantee)
     ), cell AS (
         SELECT 'grant' AS action, m.role_name, m.object_no, m.is_grantable AS is_option, NULL AS giver, m.reason, m.privilege, false AS has_dependents
         FROM missing m
@@ -264,8 +271,8 @@ BEGIN
         LEFT JOIN pg_roles r ON r.rolname = n.name
         LEFT JOIN pg_roles a ON a.oid = unsecure.acting_owner(r.oid)
     ), privilege_step AS (
-        -- Who may look into a schema has to until the end.
-        SELECT CASE WHEN p.action = 'revoke' AND f.kind = 'schema' THEN 62 WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
+        -- Schemas last: who may look into one has to until then.
+        SELECT CASE f.kind WHEN 'schema' THEN 25 ELSE 0 END + CASE WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
                CASE WHEN f.is_default THEN format('default privileges of %s on %s%s', f.label, f.words, coalesce(' in schema ' || quote_ident(f.column_name), ''))
                     ELSE format('%s %s%s', lower(f.words), f.label, ' (' || p.columns || ')') END AS object,
                CASE WHEN f.is_default THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s ', f.label, coalesce(' IN SCHEMA ' || quote_ident(f.column_name), '')) ELSE '' END
@@ -312,8 +319,8 @@ BEGIN
         JOIN future f ON f.object_no = p.object_no
         LEFT JOIN acting a ON a.name = coalesce(p.giver, f.owner_name)
     ), owner_step AS (
-        -- What is in a schema before the schema.
-        SELECT CASE f.kind WHEN 'schema' THEN 32 ELSE 30 END, 'alter', c.role_name, lower(f.words) || ' ' || f.label,
+        -- What is in a schema before the schema: its owner can look into it.
+        SELECT CASE f.kind WHEN 'schema' THEN 64 ELSE 30 END, 'alter', c.role_name, lower(f.words) || ' ' || f.label,
                format('ALTER %s %s OWNER TO %I', CASE WHEN f.kind = 'table' THEN (SELECT CASE l.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END
                                                                                  FROM pg_class l WHERE l.oid = f.object_oid)
                                                       ELSE f.owner_word END, f.label, c.new_owner),

@@ -9,10 +9,21 @@ CREATE OR REPLACE FUNCTION unsecure.intermediate_name(
 RETURNS text
 LANGUAGE sql
 STABLE
-RETURN 'rolewright_via_' || left(md5(concat_ws('/', (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
-                                          _kind, _object_oid, _subid, array_to_string(_privileges, ','))), 20);
+RETURN (SELECT format('rolewright_via_%s_%s', d.oid,
+                      left(md5(concat_ws('/', _kind, _object_oid, _subid, array_to_string(_privileges, ','))), 16))
+        FROM pg_catalog.pg_database d
+        WHERE d.datname = current_database());
 
-COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS 'What the intermediate role for these privileges on an object is called.';
+COMMENT ON FUNCTION unsecure.intermediate_name(text, oid, bigint, text[]) IS
+    'What the intermediate role for these privileges on an object is called; with the oid of the database, since roles belong to all of them.';
+
+CREATE OR REPLACE FUNCTION unsecure.database_of_intermediate(_role_name text)
+RETURNS oid
+LANGUAGE sql
+IMMUTABLE
+RETURN CASE WHEN _role_name ~ '^rolewright_via_[0-9]{1,9}_[0-9a-f]{16}$' THEN split_part(_role_name, '_', 3)::oid END;
+
+COMMENT ON FUNCTION unsecure.database_of_intermediate(text) IS 'The oid of the database whose intermediate role is called so; NULL: no such role is.';
 
 -- A copy of a database (CREATE DATABASE … TEMPLATE) has the registry of the original, whose roles are not its own: the name says whose a role is.
 CREATE VIEW unsecure.known_intermediate AS
@@ -35,15 +46,15 @@ AS $function$
         SELECT
         FROM pg_roles r
         WHERE r.oid = _role_oid
-          AND r.rolname ~ '^rolewright_via_[0-9a-f]{20}$'
+          AND unsecure.database_of_intermediate(r.rolname) <> (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
           AND NOT (r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls)
-          AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)
-          AND NOT EXISTS (SELECT FROM unsecure.known_intermediate k WHERE k.role_oid = r.oid));
+          AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid));
 $function$;
 
 COMMENT ON FUNCTION unsecure.is_foreign_intermediate(oid) IS 'Whether a role is an intermediate one of another database.';
 
 REVOKE ALL ON FUNCTION
     unsecure.intermediate_name(text, oid, bigint, text[]),
+    unsecure.database_of_intermediate(text),
     unsecure.is_foreign_intermediate(oid)
 FROM PUBLIC;

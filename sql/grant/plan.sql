@@ -1,39 +1,5 @@
 -- Desired minus actual. The plan is what the statements are made from; auth.plan_roles shows it, auth.sync_roles carries it out.
 
-CREATE TYPE unsecure.grant_step AS (
-    phase       integer,
-    action      text,
-    role_name   text,
-    object      text,
-    head        text,
-    target      text,
-    preposition text,
-    grantee     text,
-    tail        text,
-    reason      text,
-    actor       text,
-    borrowed    text[],
-    problem     text,
-    moved_kind  text,
-    moved_oid   oid,
-    is_careful  boolean
-);
-
-COMMENT ON TYPE unsecure.grant_step IS
-    'One step of a plan. Its statement is head, target, preposition, grantee (public: PUBLIC) and tail; steps that differ in target and grantee '
-    'alone are one statement. action NULL: for the work alone, and undone by another step. actor: the role to SET ROLE to; borrowed: the '
-    'roles that the caller has to be a member of meanwhile. problem: why it cannot be done. moved_kind, moved_oid: what gets another owner; '
-    'is_careful: and must not run anything with that one''s rights.';
-
-CREATE OR REPLACE FUNCTION unsecure.step_statement(_step unsecure.grant_step)
-RETURNS text
-LANGUAGE sql
-IMMUTABLE
-RETURN (_step).head || coalesce(' ' || (_step).target, '') || coalesce((_step).preposition, '')
-       || CASE (_step).grantee WHEN 'public' THEN 'PUBLIC' ELSE coalesce(quote_ident((_step).grantee), '') END || coalesce((_step).tail, '');
-
-COMMENT ON FUNCTION unsecure.step_statement(unsecure.grant_step) IS 'The statement of one step.';
-
 -- ACLs get slow, and then too big for a row: some 2,400 grantees at best, a quarter of it when their oids have little in common.
 CREATE OR REPLACE FUNCTION unsecure.crowded_acl(OUT for_new integer, OUT for_all integer)
 LANGUAGE sql
@@ -45,12 +11,25 @@ $function$;
 COMMENT ON FUNCTION unsecure.crowded_acl() IS
     'How many entries an ACL may have before who is new gets his privileges through an intermediate role, and before all do.';
 
+CREATE OR REPLACE FUNCTION unsecure.declared_preserved(_declaration jsonb)
+RETURNS TABLE (role_name text, name text)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT r.key, s
+    FROM jsonb_each(coalesce(_declaration -> 'roles', '{}')) AS r
+    CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(r.value -> 'preserve_schemas', _declaration -> 'preserve_schemas', '[]')) AS s;
+$function$;
+
+COMMENT ON FUNCTION unsecure.declared_preserved(jsonb) IS 'The schemas that are to be left alone, for each role.';
+
 -- What is not there is an error that lists all of it, unless it is to be skipped or created.
 CREATE OR REPLACE FUNCTION unsecure.require_targets(
     _elements unsecure.grant_element[],
     _targets  unsecure.grant_target[],
     _roles    unsecure.planned_role[],
-    _members  jsonb
+    _members  jsonb,
+    _declaration jsonb
 )
 RETURNS void
 LANGUAGE plpgsql
@@ -61,6 +40,12 @@ DECLARE
     v_empty   text;
 BEGIN
     WITH missing (what, role_name) AS (
+        -- A name mistyped would take away what was to be left alone.
+        SELECT 'schema ' || quote_ident(p.name), p.role_name
+        FROM unsecure.declared_preserved(_declaration) AS p
+        JOIN unnest(_roles) AS r ON r.role_name = p.role_name
+        WHERE r.missing <> 'skip' AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = p.name)
+        UNION ALL
         SELECT t.problem, n.role_name
         FROM unnest(_targets) AS t
         JOIN unnest(_elements) AS e ON e.element_no = t.element_no
@@ -105,7 +90,7 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb) IS
+COMMENT ON FUNCTION unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb) IS
     'RW521 with all that is missing; a WARNING for each pattern that matches nothing.';
 
 -- What the plan is about: what the declaration names, and what its roles own or have a privilege on.
@@ -210,6 +195,7 @@ DECLARE
     v_roles    unsecure.planned_role[];
     v_objects  unsecure.grant_object[];
     v_members  jsonb;
+    v_steps    unsecure.grant_step[];
 BEGIN
     PERFORM unsecure.require_role_declaration(_declaration);
     v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
@@ -220,7 +206,7 @@ BEGIN
     END IF;
     v_roles    := ARRAY(SELECT r FROM unsecure.planned_roles(_declaration, _caller) AS r);
     v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
-    PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members);
+    PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members, _declaration);
     v_roles    := v_roles || ARRAY(SELECT i FROM unsecure.planned_intermediates(v_roles, v_targets, _caller) AS i);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
     IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
@@ -229,7 +215,15 @@ BEGIN
         PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true),
                 set_config('enable_mergejoin', 'off', true);
     END IF;
-    RETURN QUERY SELECT * FROM unsecure.plan_difference(v_elements, v_targets, v_roles, v_objects, v_members, _caller);
+    v_steps    := ARRAY(SELECT s FROM unsecure.plan_difference(v_elements, v_targets, v_roles, v_objects, v_members, _caller) AS s);
+    IF _declaration @> '{"drop_unused": true}' THEN
+        v_roles := ARRAY(SELECT r FROM unsecure.planned_drops(v_steps, _caller) AS r);
+        v_steps := v_steps || ARRAY(
+            SELECT s
+            FROM unsecure.plan_difference('{}', '{}', v_roles, ARRAY(SELECT o FROM unsecure.planned_objects('{}', v_roles, _caller) AS o), '[]', _caller) AS s);
+    END IF;
+    -- The drops come last of all.
+    RETURN QUERY SELECT * FROM unnest(v_steps);
 END;
 $function$;
 
@@ -237,9 +231,9 @@ COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid) IS
     'What has to be done so that the roles can do what the declaration says, and nothing else; _caller: with whose rights. RW520, RW521, RW503, RW504.';
 
 REVOKE ALL ON FUNCTION
-    unsecure.step_statement(unsecure.grant_step),
     unsecure.crowded_acl(),
-    unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb),
+    unsecure.declared_preserved(jsonb),
+    unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb),
     unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid),
     unsecure.declared_members(jsonb),
     unsecure.plan_grants(jsonb, oid)

@@ -86,16 +86,28 @@ BEGIN
     UNION ALL
     SELECT 'public', NULL, true, false, false, false, false, coalesce(_declaration -> 'options' ->> 'scope', 'all') = 'all', false, true, -1, NULL, NULL, '{}',
            coalesce(_declaration -> 'options' ->> 'missing', 'error'), NULL, false, NULL, false
-    WHERE _declaration ? 'public'
-    UNION ALL
-    SELECT u.role_name, u.role_oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error',
-           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
-    FROM unsecure.unused_roles() AS u
-    WHERE _declaration @> '{"drop_unused": true}';
+    WHERE _declaration ? 'public';
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.planned_roles(jsonb, oid) IS 'The roles of a declaration, PUBLIC where it has rules, and the intermediate roles to drop.';
+COMMENT ON FUNCTION unsecure.planned_roles(jsonb, oid) IS 'The roles of a declaration, and PUBLIC where it has rules.';
+
+CREATE OR REPLACE FUNCTION unsecure.planned_drops(
+    _steps  unsecure.grant_step[],
+    _caller oid
+)
+RETURNS SETOF unsecure.planned_role
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT u.role_name, u.role_oid, false, false, false, false, false, true, false, true, -1, NULL::timestamptz, NULL::jsonb, '{}'::oid[], 'error',
+           (SELECT c.rolname::text FROM pg_roles c WHERE c.oid = _caller), true, NULL, true
+    FROM unsecure.unused_roles(_steps) AS u
+    LEFT JOIN unsecure.known_intermediate k ON k.role_oid = u.role_oid
+    WHERE k.role_oid IS NOT NULL OR unsecure.may_administer(_caller, u.role_oid);
+$function$;
+
+COMMENT ON FUNCTION unsecure.planned_drops(unsecure.grant_step[], oid) IS 'The intermediate roles that nothing will use when these steps are done.';
 
 CREATE OR REPLACE FUNCTION unsecure.planned_intermediates(
     _roles   unsecure.planned_role[],
@@ -125,5 +137,6 @@ COMMENT ON FUNCTION unsecure.planned_intermediates(unsecure.planned_role[], unse
 
 REVOKE ALL ON FUNCTION
     unsecure.planned_roles(jsonb, oid),
+    unsecure.planned_drops(unsecure.grant_step[], oid),
     unsecure.planned_intermediates(unsecure.planned_role[], unsecure.grant_target[], oid)
 FROM PUBLIC;

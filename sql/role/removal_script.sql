@@ -84,6 +84,12 @@ AS $function$
                 UNION SELECT p.polrelid FROM pg_policy p
                 UNION SELECT x.stxrelid FROM pg_statistic_ext x WHERE x.stxexprs IS NOT NULL -- ANALYZE reckons them as the owner
                 UNION SELECT x.partrelid FROM pg_partitioned_table x WHERE x.partexprs IS NOT NULL
+                -- Who works on a parent or a partition, works on the other with the rights of its owner.
+                UNION SELECT e.relid
+                      FROM pg_inherits h
+                      JOIN pg_class a ON a.oid = h.inhrelid
+                      JOIN pg_class b ON b.oid = h.inhparent AND b.relowner <> a.relowner
+                      CROSS JOIN LATERAL (VALUES (a.oid), (b.oid)) AS e (relid)
                 UNION SELECT a.attrelid FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid WHERE y.typtype IN ('r', 'm') AND y.oid >= 16384 -- the same
                 -- Foreign keys cast, and change rows, as the owner at either end, and with them what hangs on the columns.
                 UNION SELECT e.relid

@@ -41,7 +41,7 @@ func TestTwoRunsAtOnceEndWell(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	w.sync(t, with(one("#x", selectT), `"drop_unused": true`))
+	w.sync(t, with(one("#x", viaTable("direct", `"SELECT"`)), `"drop_unused": true`))
 	w.has(t, "#x", "table app.t: SELECT")
 	w.has(t, "#new0", "in #x; table app.t: SELECT")
 	equal(t, "rights", w.rights(t, "rolewright_owner"), "")

@@ -136,6 +136,8 @@ func TestWhatIsDoneToAnIntermediateRoleIsDrift(t *testing.T) {
 	// Superuser rights are more than a declaration takes away; at least it does not pass unnoticed.
 	w.dba(t, "ALTER ROLE "+name+" BYPASSRLS")
 	t.Logf("BYPASSRLS: %q", w.plan(t, w.super, declaration))
+	w.refuses(t, w.DB, "RW522", declaration)
+	w.dba(t, "ALTER ROLE "+name+" NOBYPASSRLS")
 	// A role of its name that is not ours is not given to anybody.
 	w.sync(t, one("#x"))
 	w.text(t, w.super, "SELECT statement FROM auth.drop_unused_roles()")

@@ -130,7 +130,7 @@ func newWorldOn(t testing.TB, server *harness.Server, prefix string) *world {
 
 var (
 	hash = regexp.MustCompile(`#([A-Za-z])`)
-	via  = regexp.MustCompile(`rolewright_via_[0-9a-f]{20}`)
+	via  = regexp.MustCompile(`rolewright_via_[0-9]+_[0-9a-f]{16}`)
 )
 
 func (w *world) name(sql string) string { return hash.ReplaceAllString(sql, w.prefix+"$1") }

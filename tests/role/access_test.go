@@ -39,7 +39,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	w.dba(t, `CREATE ROLE #nobody LOGIN`)
-	readers := []string{"plan_database_roles", "leaver_proof", "role_dependencies"}
+	readers := []string{"plan_database_roles", "leaver_proof", "role_dependencies", "plan_role", "plan_roles", "declared_roles", "dump_roles"}
 	for name, call := range roleFunctions(t, w) {
 		for role, may := range map[string]bool{"rolewright_app": false, "#nobody": false, "rolewright_auditor": slices.Contains(readers, name), "rolewright_operator": true} {
 			_, err := w.As(t, w.name(role)).Exec(t.Context(), "BEGIN; "+call+"; ROLLBACK")
