@@ -84,6 +84,10 @@ AS $function$
                 UNION SELECT p.polrelid FROM pg_policy p
                 UNION SELECT x.stxrelid FROM pg_statistic_ext x WHERE x.stxexprs IS NOT NULL -- ANALYZE reckons them as the owner
                 UNION SELECT x.partrelid FROM pg_partitioned_table x WHERE x.partexprs IS NOT NULL
+                -- Whoever may refer to a table, or make triggers on it, can make it run something.
+                UNION SELECT c.oid FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS x
+                      WHERE x.privilege_type IN ('REFERENCES', 'TRIGGER') AND x.grantee NOT IN (c.relowner, v_oid)
+                UNION SELECT a.attrelid FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) AS x WHERE x.privilege_type = 'REFERENCES' AND x.grantee <> v_oid
                 -- Who works on a parent or a partition, works on the other with the rights of its owner.
                 UNION SELECT e.relid
                       FROM pg_inherits h
@@ -117,8 +121,12 @@ AS $function$
                       LEFT JOIN pg_constraint k ON c.classid = 'pg_constraint'::regclass AND k.oid = c.objid
                       WHERE c.classid IN ('pg_class'::regclass, 'pg_statistic_ext'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass)
             ), moved AS (
-                SELECT format('ALTER ROUTINE %s OWNER TO %I', p.oid::regprocedure, v_code_owner) AS statement, p.pronamespace AS schema_oid
+                SELECT format('ALTER ROUTINE %I.%I(%s) OWNER TO %I', s.nspname, p.proname,
+                              -- Procedures can differ in the modes of their arguments alone.
+                              CASE p.prokind WHEN 'p' THEN pg_get_function_identity_arguments(p.oid) ELSE oidvectortypes(p.proargtypes) END,
+                              v_code_owner) AS statement, p.pronamespace AS schema_oid
                 FROM pg_proc p
+                JOIN pg_namespace s ON s.oid = p.pronamespace
                 WHERE p.proowner = v_oid
                 UNION ALL
                 SELECT format('ALTER %s %s OWNER TO %I',
