@@ -43,15 +43,20 @@ BEGIN
         FROM unnest(_objects) WITH ORDINALITY AS o (kind, object_oid, subid, schema_oid, label, column_name, owner, acl, is_here, object_no)
         JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind
         LEFT JOIN pg_roles w ON w.oid = o.owner
-    ), granted AS MATERIALIZED (
-        SELECT n.role_name, o.object_no, e.privileges, e.is_owner, e.is_grantable, e.via, e.name IS NOT NULL AS is_named
+    ), named AS MATERIALIZED (
+        SELECT n.role_name, t.problem, o.object_no, o.is_local, o.is_default, o.kind = 'database' AND o.is_here AS is_database, o.owner,
+               e.privileges, e.is_owner, e.is_grantable, e.via, e.name IS NOT NULL AS is_named
         FROM unnest(_elements) AS e
         JOIN unnest(_targets) AS t ON t.element_no = e.element_no
         JOIN object o ON o.kind = t.kind AND o.object_oid = t.object_oid AND o.subid = t.subid
         CROSS JOIN LATERAL unnest(e.role_names) AS n (role_name)
+        WHERE t.problem IS NULL OR t.label IS NOT NULL
+    ), granted AS MATERIALIZED (
+        SELECT n.role_name, n.object_no, n.privileges, n.is_owner, n.is_grantable, n.via, n.is_named
+        FROM named n
         LEFT JOIN role r ON r.role_name = n.role_name
-        WHERE (t.problem IS NULL OR t.label IS NOT NULL AND (r.missing = 'create' OR o.is_default AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.oid = o.owner)))
-          AND (r.is_all_scope OR r.role_name IS NULL OR o.is_local OR o.kind = 'database' AND o.is_here)
+        WHERE (n.problem IS NULL OR r.missing = 'create' OR n.is_default AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.oid = n.owner))
+          AND (r.is_all_scope OR r.role_name IS NULL OR n.is_local OR n.is_database)
     ), owner_wanted AS MATERIALIZED (
         SELECT g.object_no, g.role_name, bool_or(g.is_named) AS is_named FROM granted g WHERE g.is_owner GROUP BY g.object_no, g.role_name
     ), owner_change AS MATERIALIZED (
@@ -214,6 +219,18 @@ BEGIN
                           WHERE t.object_oid = f.object_oid AND s.grantee = w.role_name AND s.privilege = w.privilege
                             AND (NOT s.is_option_only OR w.is_grantable))
         UNION ALL
+        -- Of PUBLIC, what no rule names.
+        SELECT e.grantee, e.object_no, e.privilege, false, 'REVOKE on the table takes it from the columns too'
+        FROM entry e
+        JOIN future f ON f.object_no = e.object_no AND f.is_column
+        WHERE e.grantee = 'public'
+          AND EXISTS (SELECT
+                      FROM surplus s
+                      JOIN future t ON t.object_no = s.object_no AND t.kind = 'table' AND t.subid = 0
+                      WHERE t.object_oid = f.object_oid AND s.grantee = 'public' AND s.privilege = e.privilege)
+          AND NOT EXISTS (SELECT FROM surplus s WHERE s.object_no = e.object_no AND s.grantee = 'public' AND s.privilege = e.privilege)
+          AND NOT EXISTS (SELECT FROM wanted w WHERE w.object_no = e.object_no AND w.role_name = 'public' AND w.privilege = e.privilege)
+        UNION ALL
         SELECT DISTINCT l.grantee, l.object_no, l.privilege, l.is_grantable, format('%I had given it', l.grantor)
         FROM lost l
         LEFT JOIN present p ON p.grantee = l.grantee AND p.object_no = l.object_no AND p.privilege = l.privilege
@@ -272,7 +289,7 @@ BEGIN
         LEFT JOIN pg_roles a ON a.oid = unsecure.acting_owner(r.oid)
     ), privilege_step AS (
         -- Schemas last: who may look into one has to until then.
-        SELECT CASE f.kind WHEN 'schema' THEN 25 ELSE 0 END + CASE WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
+        SELECT CASE WHEN f.kind = 'schema' THEN CASE p.action WHEN 'grant' THEN 65 ELSE 66 END WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
                CASE WHEN f.is_default THEN format('default privileges of %s on %s%s', f.label, f.words, coalesce(' in schema ' || quote_ident(f.column_name), ''))
                     ELSE format('%s %s%s', lower(f.words), f.label, ' (' || p.columns || ')') END AS object,
                CASE WHEN f.is_default THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s ', f.label, coalesce(' IN SCHEMA ' || quote_ident(f.column_name), '')) ELSE '' END

