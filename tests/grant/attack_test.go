@@ -652,3 +652,35 @@ func TestTrailHasEveryChangeOnce(t *testing.T) {
 		}
 	}
 }
+
+// What a deleted person owned goes to a successor, who may be a superuser: without what others could make it run.
+func TestDeletedPersonLeavesNoTraps(t *testing.T) {
+	t.Parallel()
+	s := newSiege(t)
+	s.dba(t, `SELECT auth.bind_user_role(auth.create_user('#ann'), '#ann'); SELECT auth.apply_database_roles(); CREATE SCHEMA #hers AUTHORIZATION #ann;
+		GRANT ALL ON SCHEMA #hers TO PUBLIC`)
+	harness.Exec(t, s.As(t, s.hide("#ann")), s.hide(`
+		CREATE PROCEDURE #hers.p(integer, OUT x text) LANGUAGE plpgsql AS 'BEGIN END'; CREATE PROCEDURE #hers.p(integer, text) LANGUAGE plpgsql AS 'BEGIN END';
+		CREATE TABLE #hers.referred (id integer PRIMARY KEY); GRANT REFERENCES ON #hers.referred TO PUBLIC; CREATE TABLE #hers.triggered (id integer);
+		GRANT TRIGGER ON #hers.triggered TO PUBLIC; CREATE TABLE #hers.column (id integer PRIMARY KEY); GRANT REFERENCES (id) ON #hers.column TO PUBLIC`))
+	conn := harness.Connect(t, s.SuperURL)
+	harness.Exec(t, conn, s.hide("CALL auth.delete_identity('#ann', 'gone', '"+harness.One[string](t, conn, "SELECT current_user::text")+"')"))
+	if got := s.text(t, s.super, `
+		SELECT c.relname FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attacl IS NOT NULL
+		CROSS JOIN LATERAL aclexplode(c.relacl || a.attacl) AS x
+		WHERE c.relnamespace = to_regnamespace('#hers') AND o.rolsuper AND x.grantee = 0 AND x.privilege_type IN ('REFERENCES', 'TRIGGER') ORDER BY 1`); got != "" {
+		t.Errorf("a superuser's, and others may make them run something: %s", got)
+	}
+}
+
+// Oids have up to ten digits.
+func TestIntermediateRolesOfDatabasesWithHighNumbersAreKnown(t *testing.T) {
+	t.Parallel()
+	s := newSiege(t)
+	if got := s.text(t, s.super, `SELECT unsecure.database_of_intermediate('rolewright_via_4294967295_0123456789abcdef')`); got != "4294967295" {
+		t.Errorf("got %s", got)
+	}
+	if got := s.text(t, s.super, `SELECT unsecure.database_of_intermediate('rolewright_via_9999999999_0123456789abcdef')`); got != "NULL" {
+		t.Errorf("got %s", got)
+	}
+}
