@@ -623,27 +623,19 @@ AS $function$
         CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(p.value) WHEN 'object' THEN p.value ELSE '{}' END) AS r
         WHERE p.key = 'roles'
     ), declared AS MATERIALIZED (
-        SELECT * FROM unsecure.declared_grants(_declaration)
+        -- Most grants differ in names alone, which are looked at by their length: each form is checked once.
+        SELECT d.role_name, d.nth, d.element, d.role_name = 'public' AS is_public,
+               CASE jsonb_typeof(d.element) WHEN 'object' THEN d.element || unsecure.usual_name(d.element, 'name', '{"name": "x"}') || unsecure.usual_name(d.element, 'schema', '{"schema": "x"}')
+                                                               || unsecure.usual_name(d.element, 'role', '{"role": "x"}') || unsecure.usual_name(d.element, 'creator', '{"creator": "x"}')
+                                            ELSE d.element END AS form
+        FROM unsecure.declared_grants(_declaration) AS d
     ), known AS MATERIALIZED (
         SELECT * FROM unsecure.grant_keys()
     ), element AS MATERIALIZED (
-        -- Most grants differ in names alone, which are looked at by their length: each form is checked once.
-        SELECT f.form AS element, f.is_public, jsonb_typeof(f.form) AS type_of, f.form ->> 'type' AS type,
-               f.first_place || CASE f.n WHEN 1 THEN '' ELSE format(' (and %s like it)', f.n - 1) END AS place
-        FROM (
-            SELECT c.form, c.is_public, count(*) AS n, min(c.place) AS first_place
-            FROM (
-                SELECT CASE jsonb_typeof(d.element) WHEN 'object' THEN d.element || unsecure.usual_name(d.element, 'name', '{"name": "x"}') || unsecure.usual_name(d.element, 'schema', '{"schema": "x"}')
-                                                                       || unsecure.usual_name(d.element, 'role', '{"role": "x"}') || unsecure.usual_name(d.element, 'creator', '{"creator": "x"}')
-                                                    ELSE d.element END AS form,
-                       d.role_name = 'public' AS is_public,
-                       CASE d.role_name WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(d.role_name) END || ', grant ' || d.nth AS place
-                FROM declared d
-            ) AS c
-            GROUP BY c.form, c.is_public
-        ) AS f
+        SELECT f.form AS element, f.is_public, jsonb_typeof(f.form) AS type_of, f.form ->> 'type' AS type
+        FROM (SELECT DISTINCT d.form, d.is_public FROM declared d) AS f
     ), key_problem AS MATERIALIZED (
-        SELECT e.place, e.element, e.is_public,
+        SELECT e.element, e.is_public,
                CASE WHEN k.key IS NULL THEN format('there is no key %s', to_json(x.key))
                     ELSE x.key || ': ' || unsecure.shape_problem(k.shape, x.value) END AS what
         FROM element e
@@ -688,30 +680,43 @@ AS $function$
         CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(p.value) WHEN 'array' THEN p.value ELSE '[]' END) WITH ORDINALITY AS g (element, nth)
         WHERE p.key = 'public' AND (jsonb_typeof(g.element) <> 'object' OR coalesce(g.element ->> 'action', '') NOT IN ('grant', 'revoke'))
         UNION ALL
-        SELECT e.place, CASE WHEN e.type_of <> 'object' THEN 'a grant is an object'
-                             WHEN e.type IS NULL THEN 'type is missing'
-                             ELSE format('there is no type %s', e.element -> 'type') END
-        FROM element e
-        WHERE e.type_of <> 'object' OR e.type IS NULL OR e.type NOT IN (SELECT g.type FROM known g)
-        UNION ALL
-        SELECT k.place, k.what FROM key_problem k
-        UNION ALL
-        SELECT e.place, unsecure.grant_problems(e.element, e.is_public)
-        FROM element e
-        WHERE e.type_of = 'object'
-          AND e.type IN (SELECT g.type FROM known g)
-          AND NOT EXISTS (SELECT FROM key_problem k WHERE k.element = e.element AND k.is_public = e.is_public AND k.what IS NOT NULL)
-        UNION ALL
         SELECT 'role ' || quote_ident(d.role_name), CASE WHEN d.element ->> 'type' = 'login' THEN 'there are two logins'
                                                         ELSE format('two memberships in %s differ', to_json(d.element ->> 'role')) END
         FROM declared d
         WHERE d.element ->> 'type' IN ('login', 'membership')
         GROUP BY d.role_name, d.element ->> 'type', d.element ->> 'role'
         HAVING count(*) > 1 AND (d.element ->> 'type' = 'login' OR count(DISTINCT d.element) > 1)
+    ), element_problem AS MATERIALIZED (
+        SELECT e.element, e.is_public, CASE WHEN e.type_of <> 'object' THEN 'a grant is an object'
+                                            WHEN e.type IS NULL THEN 'type is missing'
+                                            ELSE format('there is no type %s', e.element -> 'type') END AS what
+        FROM element e
+        WHERE e.type_of <> 'object' OR e.type IS NULL OR e.type NOT IN (SELECT g.type FROM known g)
+        UNION ALL
+        SELECT * FROM key_problem k WHERE k.what IS NOT NULL
+        UNION ALL
+        SELECT e.element, e.is_public, unsecure.grant_problems(e.element, e.is_public)
+        FROM element e
+        WHERE e.type_of = 'object'
+          AND e.type IN (SELECT g.type FROM known g)
+          AND NOT EXISTS (SELECT FROM key_problem k WHERE k.element = e.element AND k.is_public = e.is_public AND k.what IS NOT NULL)
+    ), said (place, what) AS (
+        SELECT p.place, p.what FROM problem p WHERE p.what IS NOT NULL
+        UNION ALL
+        SELECT f.place, e.what
+        FROM element_problem e
+        JOIN (
+            SELECT d.form, d.is_public,
+                   (array_agg(CASE d.role_name WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(d.role_name) END || ', grant ' || d.nth
+                              ORDER BY d.role_name COLLATE "C", d.nth))[1]
+                   || CASE count(*) WHEN 1 THEN '' ELSE format(' (and %s like it)', count(*) - 1) END AS place
+            FROM declared d
+            WHERE d.form IN (SELECT x.element FROM element_problem x)
+            GROUP BY d.form, d.is_public
+        ) AS f ON f.form = e.element AND f.is_public = e.is_public
     )
     SELECT coalesce(array_agg(concat_ws(': ', p.place, p.what) ORDER BY p.place COLLATE "C" NULLS FIRST, p.what COLLATE "C"), '{}')
-    FROM problem p
-    WHERE p.what IS NOT NULL;
+    FROM said p;
 $function$;
 
 COMMENT ON FUNCTION unsecure.role_declaration_problems(jsonb) IS 'Everything that is wrong with a declaration by itself, in words; {}: nothing. No secret is among them.';
@@ -732,7 +737,11 @@ BEGIN
                             || CASE WHEN cardinality(v_problems) > 100 THEN format(E'\nAnd %s more.', cardinality(v_problems) - 100) ELSE '' END,
                   HINT    = 'The COMMENT of auth.sync_role says what can be declared. Nothing was changed.';
     END IF;
-    FOR v_role IN SELECT jsonb_object_keys(coalesce(_declaration -> 'roles', '{}')) LOOP
+    FOR v_role IN
+        SELECT k
+        FROM jsonb_object_keys(coalesce(_declaration -> 'roles', '{}')) AS k
+        WHERE unsecure.role_name_problem(k) IS NOT NULL OR k IN (SELECT u.role_name FROM unsecure.untouchable_role u)
+    LOOP
         PERFORM unsecure.require_touchable(v_role);
     END LOOP;
 END;
@@ -1865,7 +1874,8 @@ AS $function$
            NULL::text, NULL::oid, NULL::boolean
     FROM step s
     CROSS JOIN caller c
-    LEFT JOIN LATERAL (SELECT unsecure.administrator_to_be(_caller, s.role_oid) AS oid WHERE s.role_oid IS NOT NULL) AS d ON true;
+    -- OFFSET 0: once per row.
+    CROSS JOIN LATERAL (SELECT CASE WHEN s.role_oid IS NOT NULL THEN unsecure.administrator_to_be(_caller, s.role_oid) END AS oid OFFSET 0) AS d;
 $function$;
 
 COMMENT ON FUNCTION unsecure.plan_logins(unsecure.planned_role[], jsonb, oid) IS 'The steps that create roles and give them the login that is declared, or take it.';
@@ -2148,15 +2158,20 @@ BEGIN
         FROM unnest(_objects) WITH ORDINALITY AS o (kind, object_oid, subid, schema_oid, label, column_name, owner, acl, is_here, object_no)
         JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind
         LEFT JOIN pg_roles w ON w.oid = o.owner
-    ), granted AS MATERIALIZED (
-        SELECT n.role_name, o.object_no, e.privileges, e.is_owner, e.is_grantable, e.via, e.name IS NOT NULL AS is_named
+    ), named AS MATERIALIZED (
+        SELECT n.role_name, t.problem, o.object_no, o.is_local, o.is_default, o.kind = 'database' AND o.is_here AS is_database, o.owner,
+               e.privileges, e.is_owner, e.is_grantable, e.via, e.name IS NOT NULL AS is_named
         FROM unnest(_elements) AS e
         JOIN unnest(_targets) AS t ON t.element_no = e.element_no
         JOIN object o ON o.kind = t.kind AND o.object_oid = t.object_oid AND o.subid = t.subid
         CROSS JOIN LATERAL unnest(e.role_names) AS n (role_name)
+        WHERE t.problem IS NULL OR t.label IS NOT NULL
+    ), granted AS MATERIALIZED (
+        SELECT n.role_name, n.object_no, n.privileges, n.is_owner, n.is_grantable, n.via, n.is_named
+        FROM named n
         LEFT JOIN role r ON r.role_name = n.role_name
-        WHERE (t.problem IS NULL OR t.label IS NOT NULL AND (r.missing = 'create' OR o.is_default AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.oid = o.owner)))
-          AND (r.is_all_scope OR r.role_name IS NULL OR o.is_local OR o.kind = 'database' AND o.is_here)
+        WHERE (n.problem IS NULL OR r.missing = 'create' OR n.is_default AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.oid = n.owner))
+          AND (r.is_all_scope OR r.role_name IS NULL OR n.is_local OR n.is_database)
     ), owner_wanted AS MATERIALIZED (
         SELECT g.object_no, g.role_name, bool_or(g.is_named) AS is_named FROM granted g WHERE g.is_owner GROUP BY g.object_no, g.role_name
     ), owner_change AS MATERIALIZED (
@@ -2808,7 +2823,7 @@ BEGIN
         END IF;
     END IF;
     changes := ARRAY(SELECT c FROM unsecure.shown_steps(v_steps) AS c);
-    IF v_hash <> auth.plan_hash(changes) THEN
+    IF v_hash IS NOT NULL AND v_hash <> auth.plan_hash(changes) THEN
         RAISE EXCEPTION 'the plan is not the one that was reviewed'
             USING ERRCODE = 'RW523',
                   DETAIL  = format('It has %s changes and the hash %s; reviewed was %s.', cardinality(changes), auth.plan_hash(changes), v_hash),
@@ -2816,13 +2831,11 @@ BEGIN
     END IF;
     PERFORM unsecure.require_possible(v_steps);
     -- What another database's sync was to make.
-    SELECT s.role_name INTO v_role
-    FROM unnest(v_steps) AS s
-    WHERE s.grantee IS NOT NULL AND s.grantee <> 'public'
-      AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = s.grantee)
-      AND NOT EXISTS (SELECT FROM unnest(v_steps) AS c WHERE c.action = 'create' AND c.object IS NULL AND c.role_name = s.grantee)
-    LIMIT 1;
-    IF FOUND THEN
+    v_role := (SELECT min(m.name)
+               FROM (SELECT s.grantee AS name FROM unnest(v_steps) AS s WHERE s.grantee <> 'public'
+                     EXCEPT SELECT r.rolname FROM pg_roles r
+                     EXCEPT SELECT c.role_name FROM unnest(v_steps) AS c WHERE c.action = 'create' AND c.object IS NULL) AS m);
+    IF v_role IS NOT NULL THEN
         RAISE EXCEPTION 'role % does not exist', quote_ident(v_role)
             USING ERRCODE = 'RW521', HINT = 'With the scope database no roles are made: sync the database that makes them first. Nothing was changed.';
     END IF;
@@ -2835,12 +2848,9 @@ BEGIN
             WHERE g.role_name = v_role AND g.element ->> 'type' = 'login');
     END LOOP;
     PERFORM unsecure.hold_roles(ARRAY(
-        SELECT r.rolname
-        FROM unnest(v_steps) AS s
-        CROSS JOIN LATERAL (VALUES (s.grantee), (s.object)) AS n (name)
-        JOIN pg_roles r ON quote_ident(r.rolname) = n.name OR r.rolname = n.name
-        WHERE s.phase IN (44, 46)
-        GROUP BY r.rolname));
+        SELECT r.rolname FROM unnest(v_steps) AS s JOIN pg_roles r ON r.rolname = s.grantee WHERE s.phase IN (44, 46)
+        UNION
+        SELECT r.rolname FROM unnest(v_steps) AS s JOIN pg_roles r ON quote_ident(r.rolname) = s.object WHERE s.phase IN (44, 46)));
     moved := (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', s.moved_kind, 'oid', s.moved_oid, 'object', s.object, 'is_careful', s.is_careful)), '[]')
               FROM unnest(v_steps) AS s WHERE s.moved_oid IS NOT NULL);
     SELECT coalesce(array_agg(c.statement ORDER BY c.nth), '{}'), coalesce(array_agg(c.actor ORDER BY c.nth), '{}')

@@ -92,7 +92,7 @@ BEGIN
         END IF;
     END IF;
     changes := ARRAY(SELECT c FROM unsecure.shown_steps(v_steps) AS c);
-    IF v_hash <> auth.plan_hash(changes) THEN
+    IF v_hash IS NOT NULL AND v_hash <> auth.plan_hash(changes) THEN
         RAISE EXCEPTION 'the plan is not the one that was reviewed'
             USING ERRCODE = 'RW523',
                   DETAIL  = format('It has %s changes and the hash %s; reviewed was %s.', cardinality(changes), auth.plan_hash(changes), v_hash),
@@ -100,13 +100,11 @@ BEGIN
     END IF;
     PERFORM unsecure.require_possible(v_steps);
     -- What another database's sync was to make.
-    SELECT s.role_name INTO v_role
-    FROM unnest(v_steps) AS s
-    WHERE s.grantee IS NOT NULL AND s.grantee <> 'public'
-      AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = s.grantee)
-      AND NOT EXISTS (SELECT FROM unnest(v_steps) AS c WHERE c.action = 'create' AND c.object IS NULL AND c.role_name = s.grantee)
-    LIMIT 1;
-    IF FOUND THEN
+    v_role := (SELECT min(m.name)
+               FROM (SELECT s.grantee AS name FROM unnest(v_steps) AS s WHERE s.grantee <> 'public'
+                     EXCEPT SELECT r.rolname FROM pg_roles r
+                     EXCEPT SELECT c.role_name FROM unnest(v_steps) AS c WHERE c.action = 'create' AND c.object IS NULL) AS m);
+    IF v_role IS NOT NULL THEN
         RAISE EXCEPTION 'role % does not exist', quote_ident(v_role)
             USING ERRCODE = 'RW521', HINT = 'With the scope database no roles are made: sync the database that makes them first. Nothing was changed.';
     END IF;
@@ -119,12 +117,9 @@ BEGIN
             WHERE g.role_name = v_role AND g.element ->> 'type' = 'login');
     END LOOP;
     PERFORM unsecure.hold_roles(ARRAY(
-        SELECT r.rolname
-        FROM unnest(v_steps) AS s
-        CROSS JOIN LATERAL (VALUES (s.grantee), (s.object)) AS n (name)
-        JOIN pg_roles r ON quote_ident(r.rolname) = n.name OR r.rolname = n.name
-        WHERE s.phase IN (44, 46)
-        GROUP BY r.rolname));
+        SELECT r.rolname FROM unnest(v_steps) AS s JOIN pg_roles r ON r.rolname = s.grantee WHERE s.phase IN (44, 46)
+        UNION
+        SELECT r.rolname FROM unnest(v_steps) AS s JOIN pg_roles r ON quote_ident(r.rolname) = s.object WHERE s.phase IN (44, 46)));
     moved := (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', s.moved_kind, 'oid', s.moved_oid, 'object', s.object, 'is_careful', s.is_careful)), '[]')
               FROM unnest(v_steps) AS s WHERE s.moved_oid IS NOT NULL);
     SELECT coalesce(array_agg(c.statement ORDER BY c.nth), '{}'), coalesce(array_agg(c.actor ORDER BY c.nth), '{}')

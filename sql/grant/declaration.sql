@@ -262,27 +262,19 @@ AS $function$
         CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(p.value) WHEN 'object' THEN p.value ELSE '{}' END) AS r
         WHERE p.key = 'roles'
     ), declared AS MATERIALIZED (
-        SELECT * FROM unsecure.declared_grants(_declaration)
+        -- Most grants differ in names alone, which are looked at by their length: each form is checked once.
+        SELECT d.role_name, d.nth, d.element, d.role_name = 'public' AS is_public,
+               CASE jsonb_typeof(d.element) WHEN 'object' THEN d.element || unsecure.usual_name(d.element, 'name', '{"name": "x"}') || unsecure.usual_name(d.element, 'schema', '{"schema": "x"}')
+                                                               || unsecure.usual_name(d.element, 'role', '{"role": "x"}') || unsecure.usual_name(d.element, 'creator', '{"creator": "x"}')
+                                            ELSE d.element END AS form
+        FROM unsecure.declared_grants(_declaration) AS d
     ), known AS MATERIALIZED (
         SELECT * FROM unsecure.grant_keys()
     ), element AS MATERIALIZED (
-        -- Most grants differ in names alone, which are looked at by their length: each form is checked once.
-        SELECT f.form AS element, f.is_public, jsonb_typeof(f.form) AS type_of, f.form ->> 'type' AS type,
-               f.first_place || CASE f.n WHEN 1 THEN '' ELSE format(' (and %s like it)', f.n - 1) END AS place
-        FROM (
-            SELECT c.form, c.is_public, count(*) AS n, min(c.place) AS first_place
-            FROM (
-                SELECT CASE jsonb_typeof(d.element) WHEN 'object' THEN d.element || unsecure.usual_name(d.element, 'name', '{"name": "x"}') || unsecure.usual_name(d.element, 'schema', '{"schema": "x"}')
-                                                                       || unsecure.usual_name(d.element, 'role', '{"role": "x"}') || unsecure.usual_name(d.element, 'creator', '{"creator": "x"}')
-                                                    ELSE d.element END AS form,
-                       d.role_name = 'public' AS is_public,
-                       CASE d.role_name WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(d.role_name) END || ', grant ' || d.nth AS place
-                FROM declared d
-            ) AS c
-            GROUP BY c.form, c.is_public
-        ) AS f
+        SELECT f.form AS element, f.is_public, jsonb_typeof(f.form) AS type_of, f.form ->> 'type' AS type
+        FROM (SELECT DISTINCT d.form, d.is_public FROM declared d) AS f
     ), key_problem AS MATERIALIZED (
-        SELECT e.place, e.element, e.is_public,
+        SELECT e.element, e.is_public,
                CASE WHEN k.key IS NULL THEN format('there is no key %s', to_json(x.key))
                     ELSE x.key || ': ' || unsecure.shape_problem(k.shape, x.value) END AS what
         FROM element e
@@ -327,30 +319,43 @@ AS $function$
         CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(p.value) WHEN 'array' THEN p.value ELSE '[]' END) WITH ORDINALITY AS g (element, nth)
         WHERE p.key = 'public' AND (jsonb_typeof(g.element) <> 'object' OR coalesce(g.element ->> 'action', '') NOT IN ('grant', 'revoke'))
         UNION ALL
-        SELECT e.place, CASE WHEN e.type_of <> 'object' THEN 'a grant is an object'
-                             WHEN e.type IS NULL THEN 'type is missing'
-                             ELSE format('there is no type %s', e.element -> 'type') END
-        FROM element e
-        WHERE e.type_of <> 'object' OR e.type IS NULL OR e.type NOT IN (SELECT g.type FROM known g)
-        UNION ALL
-        SELECT k.place, k.what FROM key_problem k
-        UNION ALL
-        SELECT e.place, unsecure.grant_problems(e.element, e.is_public)
-        FROM element e
-        WHERE e.type_of = 'object'
-          AND e.type IN (SELECT g.type FROM known g)
-          AND NOT EXISTS (SELECT FROM key_problem k WHERE k.element = e.element AND k.is_public = e.is_public AND k.what IS NOT NULL)
-        UNION ALL
         SELECT 'role ' || quote_ident(d.role_name), CASE WHEN d.element ->> 'type' = 'login' THEN 'there are two logins'
                                                         ELSE format('two memberships in %s differ', to_json(d.element ->> 'role')) END
         FROM declared d
         WHERE d.element ->> 'type' IN ('login', 'membership')
         GROUP BY d.role_name, d.element ->> 'type', d.element ->> 'role'
         HAVING count(*) > 1 AND (d.element ->> 'type' = 'login' OR count(DISTINCT d.element) > 1)
+    ), element_problem AS MATERIALIZED (
+        SELECT e.element, e.is_public, CASE WHEN e.type_of <> 'object' THEN 'a grant is an object'
+                                            WHEN e.type IS NULL THEN 'type is missing'
+                                            ELSE format('there is no type %s', e.element -> 'type') END AS what
+        FROM element e
+        WHERE e.type_of <> 'object' OR e.type IS NULL OR e.type NOT IN (SELECT g.type FROM known g)
+        UNION ALL
+        SELECT * FROM key_problem k WHERE k.what IS NOT NULL
+        UNION ALL
+        SELECT e.element, e.is_public, unsecure.grant_problems(e.element, e.is_public)
+        FROM element e
+        WHERE e.type_of = 'object'
+          AND e.type IN (SELECT g.type FROM known g)
+          AND NOT EXISTS (SELECT FROM key_problem k WHERE k.element = e.element AND k.is_public = e.is_public AND k.what IS NOT NULL)
+    ), said (place, what) AS (
+        SELECT p.place, p.what FROM problem p WHERE p.what IS NOT NULL
+        UNION ALL
+        SELECT f.place, e.what
+        FROM element_problem e
+        JOIN (
+            SELECT d.form, d.is_public,
+                   (array_agg(CASE d.role_name WHEN 'public' THEN 'public' ELSE 'role ' || quote_ident(d.role_name) END || ', grant ' || d.nth
+                              ORDER BY d.role_name COLLATE "C", d.nth))[1]
+                   || CASE count(*) WHEN 1 THEN '' ELSE format(' (and %s like it)', count(*) - 1) END AS place
+            FROM declared d
+            WHERE d.form IN (SELECT x.element FROM element_problem x)
+            GROUP BY d.form, d.is_public
+        ) AS f ON f.form = e.element AND f.is_public = e.is_public
     )
     SELECT coalesce(array_agg(concat_ws(': ', p.place, p.what) ORDER BY p.place COLLATE "C" NULLS FIRST, p.what COLLATE "C"), '{}')
-    FROM problem p
-    WHERE p.what IS NOT NULL;
+    FROM said p;
 $function$;
 
 COMMENT ON FUNCTION unsecure.role_declaration_problems(jsonb) IS 'Everything that is wrong with a declaration by itself, in words; {}: nothing. No secret is among them.';
@@ -371,7 +376,11 @@ BEGIN
                             || CASE WHEN cardinality(v_problems) > 100 THEN format(E'\nAnd %s more.', cardinality(v_problems) - 100) ELSE '' END,
                   HINT    = 'The COMMENT of auth.sync_role says what can be declared. Nothing was changed.';
     END IF;
-    FOR v_role IN SELECT jsonb_object_keys(coalesce(_declaration -> 'roles', '{}')) LOOP
+    FOR v_role IN
+        SELECT k
+        FROM jsonb_object_keys(coalesce(_declaration -> 'roles', '{}')) AS k
+        WHERE unsecure.role_name_problem(k) IS NOT NULL OR k IN (SELECT u.role_name FROM unsecure.untouchable_role u)
+    LOOP
         PERFORM unsecure.require_touchable(v_role);
     END LOOP;
 END;

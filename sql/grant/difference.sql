@@ -43,15 +43,20 @@ BEGIN
         FROM unnest(_objects) WITH ORDINALITY AS o (kind, object_oid, subid, schema_oid, label, column_name, owner, acl, is_here, object_no)
         JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind
         LEFT JOIN pg_roles w ON w.oid = o.owner
-    ), granted AS MATERIALIZED (
-        SELECT n.role_name, o.object_no, e.privileges, e.is_owner, e.is_grantable, e.via, e.name IS NOT NULL AS is_named
+    ), named AS MATERIALIZED (
+        SELECT n.role_name, t.problem, o.object_no, o.is_local, o.is_default, o.kind = 'database' AND o.is_here AS is_database, o.owner,
+               e.privileges, e.is_owner, e.is_grantable, e.via, e.name IS NOT NULL AS is_named
         FROM unnest(_elements) AS e
         JOIN unnest(_targets) AS t ON t.element_no = e.element_no
         JOIN object o ON o.kind = t.kind AND o.object_oid = t.object_oid AND o.subid = t.subid
         CROSS JOIN LATERAL unnest(e.role_names) AS n (role_name)
+        WHERE t.problem IS NULL OR t.label IS NOT NULL
+    ), granted AS MATERIALIZED (
+        SELECT n.role_name, n.object_no, n.privileges, n.is_owner, n.is_grantable, n.via, n.is_named
+        FROM named n
         LEFT JOIN role r ON r.role_name = n.role_name
-        WHERE (t.problem IS NULL OR t.label IS NOT NULL AND (r.missing = 'create' OR o.is_default AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.oid = o.owner)))
-          AND (r.is_all_scope OR r.role_name IS NULL OR o.is_local OR o.kind = 'database' AND o.is_here)
+        WHERE (n.problem IS NULL OR r.missing = 'create' OR n.is_default AND NOT EXISTS (SELECT FROM pg_roles a WHERE a.oid = n.owner))
+          AND (r.is_all_scope OR r.role_name IS NULL OR n.is_local OR n.is_database)
     ), owner_wanted AS MATERIALIZED (
         SELECT g.object_no, g.role_name, bool_or(g.is_named) AS is_named FROM granted g WHERE g.is_owner GROUP BY g.object_no, g.role_name
     ), owner_change AS MATERIALIZED (

@@ -109,7 +109,8 @@ AS $function$
            NULL::text, NULL::oid, NULL::boolean
     FROM step s
     CROSS JOIN caller c
-    LEFT JOIN LATERAL (SELECT unsecure.administrator_to_be(_caller, s.role_oid) AS oid WHERE s.role_oid IS NOT NULL) AS d ON true;
+    -- OFFSET 0: once per row.
+    CROSS JOIN LATERAL (SELECT CASE WHEN s.role_oid IS NOT NULL THEN unsecure.administrator_to_be(_caller, s.role_oid) END AS oid OFFSET 0) AS d;
 $function$;
 
 COMMENT ON FUNCTION unsecure.plan_logins(unsecure.planned_role[], jsonb, oid) IS 'The steps that create roles and give them the login that is declared, or take it.';
