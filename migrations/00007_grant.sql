@@ -1233,7 +1233,7 @@ CREATE OR REPLACE FUNCTION unsecure.database_of_intermediate(_role_name text)
 RETURNS oid
 LANGUAGE sql
 IMMUTABLE
-RETURN CASE WHEN _role_name ~ '^rolewright_via_[0-9]{1,9}_[0-9a-f]{16}$' THEN split_part(_role_name, '_', 3)::oid END;
+RETURN CASE WHEN _role_name ~ '^rolewright_via_([0-9]{1,9}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7})_[0-9a-f]{16}$' THEN split_part(_role_name, '_', 3)::bigint::oid END;
 
 COMMENT ON FUNCTION unsecure.database_of_intermediate(text) IS 'The oid of the database whose intermediate role is called so; NULL: no such role is.';
 
@@ -1642,6 +1642,12 @@ BEGIN
           AND d.refobjid = ANY (v_roles)
           AND d.deptype IN ('a', 'o')
           AND d.dbid IN (0, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()))
+        UNION
+        -- What REVOKE on a table takes from PUBLIC on its columns.
+        SELECT t.classid, a.attrelid, a.attnum
+        FROM unnest(_targets) AS t
+        JOIN pg_attribute a ON a.attrelid = t.object_oid AND a.attacl IS NOT NULL
+        WHERE t.kind = 'table' AND t.subid = 0 AND EXISTS (SELECT FROM unnest(_roles) AS r WHERE r.is_public)
     ) AS f;
     RETURN QUERY SELECT * FROM unsecure.grant_objects(v_classids, v_oids, v_subids);
 
@@ -2334,6 +2340,18 @@ BEGIN
                           WHERE t.object_oid = f.object_oid AND s.grantee = w.role_name AND s.privilege = w.privilege
                             AND (NOT s.is_option_only OR w.is_grantable))
         UNION ALL
+        -- Of PUBLIC, what no rule names.
+        SELECT e.grantee, e.object_no, e.privilege, false, 'REVOKE on the table takes it from the columns too'
+        FROM entry e
+        JOIN future f ON f.object_no = e.object_no AND f.is_column
+        WHERE e.grantee = 'public'
+          AND EXISTS (SELECT
+                      FROM surplus s
+                      JOIN future t ON t.object_no = s.object_no AND t.kind = 'table' AND t.subid = 0
+                      WHERE t.object_oid = f.object_oid AND s.grantee = 'public' AND s.privilege = e.privilege)
+          AND NOT EXISTS (SELECT FROM surplus s WHERE s.object_no = e.object_no AND s.grantee = 'public' AND s.privilege = e.privilege)
+          AND NOT EXISTS (SELECT FROM wanted w WHERE w.object_no = e.object_no AND w.role_name = 'public' AND w.privilege = e.privilege)
+        UNION ALL
         SELECT DISTINCT l.grantee, l.object_no, l.privilege, l.is_grantable, format('%I had given it', l.grantor)
         FROM lost l
         LEFT JOIN present p ON p.grantee = l.grantee AND p.object_no = l.object_no AND p.privilege = l.privilege
@@ -2392,7 +2410,7 @@ BEGIN
         LEFT JOIN pg_roles a ON a.oid = unsecure.acting_owner(r.oid)
     ), privilege_step AS (
         -- Schemas last: who may look into one has to until then.
-        SELECT CASE f.kind WHEN 'schema' THEN 25 ELSE 0 END + CASE WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
+        SELECT CASE WHEN f.kind = 'schema' THEN CASE p.action WHEN 'grant' THEN 65 ELSE 66 END WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
                CASE WHEN f.is_default THEN format('default privileges of %s on %s%s', f.label, f.words, coalesce(' in schema ' || quote_ident(f.column_name), ''))
                     ELSE format('%s %s%s', lower(f.words), f.label, ' (' || p.columns || ')') END AS object,
                CASE WHEN f.is_default THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s ', f.label, coalesce(' IN SCHEMA ' || quote_ident(f.column_name), '')) ELSE '' END

@@ -219,6 +219,18 @@ BEGIN
                           WHERE t.object_oid = f.object_oid AND s.grantee = w.role_name AND s.privilege = w.privilege
                             AND (NOT s.is_option_only OR w.is_grantable))
         UNION ALL
+        -- Of PUBLIC, what no rule names.
+        SELECT e.grantee, e.object_no, e.privilege, false, 'REVOKE on the table takes it from the columns too'
+        FROM entry e
+        JOIN future f ON f.object_no = e.object_no AND f.is_column
+        WHERE e.grantee = 'public'
+          AND EXISTS (SELECT
+                      FROM surplus s
+                      JOIN future t ON t.object_no = s.object_no AND t.kind = 'table' AND t.subid = 0
+                      WHERE t.object_oid = f.object_oid AND s.grantee = 'public' AND s.privilege = e.privilege)
+          AND NOT EXISTS (SELECT FROM surplus s WHERE s.object_no = e.object_no AND s.grantee = 'public' AND s.privilege = e.privilege)
+          AND NOT EXISTS (SELECT FROM wanted w WHERE w.object_no = e.object_no AND w.role_name = 'public' AND w.privilege = e.privilege)
+        UNION ALL
         SELECT DISTINCT l.grantee, l.object_no, l.privilege, l.is_grantable, format('%I had given it', l.grantor)
         FROM lost l
         LEFT JOIN present p ON p.grantee = l.grantee AND p.object_no = l.object_no AND p.privilege = l.privilege
@@ -277,7 +289,7 @@ BEGIN
         LEFT JOIN pg_roles a ON a.oid = unsecure.acting_owner(r.oid)
     ), privilege_step AS (
         -- Schemas last: who may look into one has to until then.
-        SELECT CASE f.kind WHEN 'schema' THEN 25 ELSE 0 END + CASE WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
+        SELECT CASE WHEN f.kind = 'schema' THEN CASE p.action WHEN 'grant' THEN 65 ELSE 66 END WHEN p.action = 'revoke' THEN 50 WHEN f.is_column THEN 60 ELSE 40 END AS phase, p.action, p.role_name,
                CASE WHEN f.is_default THEN format('default privileges of %s on %s%s', f.label, f.words, coalesce(' in schema ' || quote_ident(f.column_name), ''))
                     ELSE format('%s %s%s', lower(f.words), f.label, ' (' || p.columns || ')') END AS object,
                CASE WHEN f.is_default THEN format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s ', f.label, coalesce(' IN SCHEMA ' || quote_ident(f.column_name), '')) ELSE '' END

@@ -121,6 +121,12 @@ BEGIN
           AND d.refobjid = ANY (v_roles)
           AND d.deptype IN ('a', 'o')
           AND d.dbid IN (0, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()))
+        UNION
+        -- What REVOKE on a table takes from PUBLIC on its columns.
+        SELECT t.classid, a.attrelid, a.attnum
+        FROM unnest(_targets) AS t
+        JOIN pg_attribute a ON a.attrelid = t.object_oid AND a.attacl IS NOT NULL
+        WHERE t.kind = 'table' AND t.subid = 0 AND EXISTS (SELECT FROM unnest(_roles) AS r WHERE r.is_public)
     ) AS f;
     RETURN QUERY SELECT * FROM unsecure.grant_objects(v_classids, v_oids, v_subids);
 

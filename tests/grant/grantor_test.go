@@ -138,6 +138,11 @@ func TestTheCallersRightsAreTheSameAfterwards(t *testing.T) {
 				w.dba(t, "SET ROLE #app; GRANT USAGE ON SCHEMA app TO #y; GRANT INSERT ON app.t2 TO #y WITH GRANT OPTION; RESET ROLE; SET ROLE #y; GRANT INSERT ON app.t2 TO #x")
 				w.syncAs(t, conn, one("#x", selectT, `{"type": "default", "creator": "#app", "objects": "TABLES", "privileges": ["SELECT"]}`))
 				w.has(t, "#x", "default of #app on TABLES: SELECT; table app.t: SELECT")
+				if by == "#noinherit" && w.major < 16 {
+					// It takes the rights of both owners at once, which such a role never has.
+					w.refuses(t, conn, "RW522", one("#x", selectT, `{"type": "table", "schema": "app", "name": "t2", "owner": true}`))
+					return
+				}
 				w.syncAs(t, conn, one("#x", selectT, `{"type": "table", "schema": "app", "name": "t2", "owner": true}`, `{"type": "schema", "name": "app", "owner": true}`))
 				w.has(t, "#x", "owns schema app; owns table app.t2; table app.t: SELECT")
 				w.syncAs(t, conn, with(one("#x", selectT), `"options": {"new_owner": "#app"}`))
@@ -222,8 +227,8 @@ func TestWhatIsLeftOfADelegateOfATableEnds(t *testing.T) {
 	w.sync(t, one("#del"))
 	w.has(t, "#del", "")
 	equal(t, "of the others, then", w.others(t, "#del"), before)
-	w.sync(t, one("#b"))
-	w.has(t, "#b", "")
+	// PostgreSQL left it where it was, and gives nobody a way to revoke it.
+	w.refuses(t, w.DB, "RW522", one("#b"))
 }
 
 // Roles of the declaration keep what a delegate gave them where their schemas are preserved, and PUBLIC what no rule takes.

@@ -57,7 +57,9 @@ func TestPreservedSchemasKeepTheirContents(t *testing.T) {
 		CREATE TABLE "Scratch.1".t (id integer); GRANT SELECT, INSERT ON "Scratch.1".t TO #x; GRANT SELECT (id) ON "Scratch.1".t TO #x; GRANT SELECT ON app.t TO #x; CREATE TABLE "Scratch.1".u (); CREATE FUNCTION "Scratch.1".f() RETURNS integer LANGUAGE sql RETURN 1;
 		GRANT EXECUTE ON FUNCTION "Scratch.1".f() TO #x; ALTER DEFAULT PRIVILEGES IN SCHEMA "Scratch.1" GRANT SELECT ON TABLES TO #x`)
 	kept := `column "Scratch.1".t.id: SELECT; default of #app on TABLES in "Scratch.1": SELECT; function "Scratch.1".f(): EXECUTE; owns sequence "Scratch.1".mine_id_seq; owns table "Scratch.1".look; owns table "Scratch.1".mine; table "Scratch.1".t: INSERT SELECT`
-	declare := with(one("#x"), `"preserve_schemas": ["Scratch.1", "no such schema"]`)
+	declare := with(one("#x"), `"preserve_schemas": ["Scratch.1"]`)
+	// Mistyped, it would be taken away.
+	w.refuses(t, w.DB, "RW521", with(one("#x"), `"preserve_schemas": ["Scratch.1", "no such schema"]`))
 	w.sync(t, declare)
 	w.has(t, "#x", kept)
 	w.sync(t, with(one("#x", `{"type": "table", "schema": "Scratch.1", "name": "u", "privileges": ["SELECT"]}`), `"preserve_schemas": ["Scratch.1"]`))
