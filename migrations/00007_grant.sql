@@ -1233,7 +1233,8 @@ CREATE OR REPLACE FUNCTION unsecure.database_of_intermediate(_role_name text)
 RETURNS oid
 LANGUAGE sql
 IMMUTABLE
-RETURN CASE WHEN _role_name ~ '^rolewright_via_([0-9]{1,9}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7})_[0-9a-f]{16}$' THEN split_part(_role_name, '_', 3)::bigint::oid END;
+RETURN CASE WHEN _role_name ~ '^rolewright_via_[0-9]{1,10}_[0-9a-f]{16}$' THEN
+    CASE WHEN split_part(_role_name, '_', 3)::bigint <= 4294967295 THEN split_part(_role_name, '_', 3)::bigint::oid END END;
 
 COMMENT ON FUNCTION unsecure.database_of_intermediate(text) IS 'The oid of the database whose intermediate role is called so; NULL: no such role is.';
 
