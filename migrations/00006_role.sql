@@ -4442,7 +4442,7 @@ AS $function$
                     CASE q.classid
                         WHEN 'pg_class'::regclass THEN CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || q.objid::regclass
                         WHEN 'pg_proc'::regclass THEN 'ROUTINE ' || (
-                            SELECT format('%I.%I(%s)', n.nspname, p.proname,
+                            SELECT format('%%I.%%I(%%s)', n.nspname, p.proname,
                                           CASE p.prokind WHEN 'p' THEN pg_get_function_identity_arguments(p.oid) ELSE oidvectortypes(p.proargtypes) END)
                             FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = q.objid)
                         WHEN 'pg_type'::regclass THEN 'TYPE ' || q.objid::regtype
