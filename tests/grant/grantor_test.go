@@ -143,8 +143,13 @@ func TestTheCallersRightsAreTheSameAfterwards(t *testing.T) {
 					w.refuses(t, conn, "RW522", one("#x", selectT, `{"type": "table", "schema": "app", "name": "t2", "owner": true}`))
 					return
 				}
-				w.syncAs(t, conn, one("#x", selectT, `{"type": "table", "schema": "app", "name": "t2", "owner": true}`, `{"type": "schema", "name": "app", "owner": true}`))
-				w.has(t, "#x", "owns schema app; owns table app.t2; table app.t: SELECT")
+				owner := one("#x", selectT, `{"type": "table", "schema": "app", "name": "t2", "owner": true}`, `{"type": "schema", "name": "app", "owner": true}`)
+				if by == "#noinherit" && w.major < 16 { // owners are changed with one's own rights, which a membership does not give here
+					w.refuses(t, conn, "RW522", owner)
+				} else {
+					w.syncAs(t, conn, owner)
+					w.has(t, "#x", "owns schema app; owns table app.t2; table app.t: SELECT")
+				}
 				w.syncAs(t, conn, with(one("#x", selectT), `"options": {"new_owner": "#app"}`))
 				w.has(t, "#x", "table app.t: SELECT")
 				w.same(t, conn, "SELECT current_user || ' ' || current_setting('role')", by+" none")

@@ -9,7 +9,7 @@ import (
 	"github.com/rolewright/rolewright/tests/harness"
 )
 
-var oddNames = []string{`quo"te`, `dot.dot`, `UPPER Case`, "new\nline", `it's`, `back\slash`, `$1`, `%I`, `a,(b)`, `-- no`, strings.Repeat("é", 25), `PUBLIC`, `a"; DROP ROLE "b`, `{} `, `group`, `"`}
+var oddNames = []string{`quo"te.dot`, `UPPER Case`, "new\nline", `it's`, `back\slash`, `$1%I{}`, `a,(b) `, `-- no`, strings.Repeat("é", 25), `PUBLIC`, `a"; DROP ROLE "b`, `group`, `"`}
 
 // Everything has an odd name, of every kind that has one.
 func TestOddNamesEverywhere(t *testing.T) {
