@@ -108,17 +108,17 @@ func TestAFailureInTheMiddleLeavesNothing(t *testing.T) {
 			UNION ALL SELECT 'password ' || role_oid FROM unsecure.declared_password ORDER BY 1`)
 	}
 	before := traces()
-	w.mustFail(t, w.DB, "ZZ001", "SELECT auth.sync_roles($1)", w.name(declaration))
+	_ = w.mustFail(t, w.DB, "ZZ001", "SELECT auth.sync_roles($1)", w.name(declaration))
 	equal(t, "afterwards", traces(), before)
 	conn := harness.Connect(t, w.OwnerURL)
 	harness.Exec(t, conn, "BEGIN; SAVEPOINT s")
-	w.mustFail(t, conn, "ZZ001", "SELECT auth.sync_roles($1)", w.name(declaration))
+	_ = w.mustFail(t, conn, "ZZ001", "SELECT auth.sync_roles($1)", w.name(declaration))
 	harness.Exec(t, conn, "ROLLBACK TO s")
 	w.same(t, conn, "SELECT current_user || current_setting('role') || current_setting('client_min_messages')", "rolewright_ownernonenotice")
 	harness.Exec(t, conn, "COMMIT")
 	equal(t, "after a savepoint", traces(), before)
 	w.dba(t, "DROP EVENT TRIGGER fail")
-	w.syncAs(t, w.DB.Pool, declaration)
+	w.syncAs(t, w.Pool, declaration)
 }
 
 // In a transaction with other work, rolled back or not.

@@ -44,8 +44,8 @@ func TestAllThatIsMissingIsListed(t *testing.T) {
 	if w.major >= 15 {
 		equal(t, "parameters", w.refuses(t, w.super, "RW521", one("#x", `{"type": "parameter", "name": "no_such", "privileges": ["SET"]}`)), "parameter no_such (for #x).")
 	}
-	w.mustFail(t, w.DB, "RW521", "SELECT auth.sync_roles($1)", w.name(with(one("#x", grants...), `"options": {"missing": "create"}`)))
-	w.syncAs(t, w.DB.Pool, with(one("#x", grants...), `"options": {"missing": "skip"}`))
+	_ = w.mustFail(t, w.DB, "RW521", "SELECT auth.sync_roles($1)", w.name(with(one("#x", grants...), `"options": {"missing": "create"}`)))
+	w.syncAs(t, w.Pool, with(one("#x", grants...), `"options": {"missing": "skip"}`))
 	w.has(t, "#x", "column app.t.id: INSERT REFERENCES SELECT UPDATE")
 }
 
@@ -210,18 +210,18 @@ role #z: an object with a list of grants is needed.`, "\n") {
 	}
 	for _, declaration := range []string{`[]`, `null`, `7`, `{"roles": []}`, `{"roles": {"#x": {"grants": null}}}`, `{"public": {}}`, `{"options": []}`, `{"roles": {"#x": {"grants": [null]}}}`, `{"roles": {"#x": {"grants": [[]]}}}`,
 		`{"public": [7]}`, `{"drop_unused": 1}`, `{"roles": {"#x": {"grants": [], "options": {"lock_key": 1}}}}`, `{"roles": {"#x": {"grants": [], "preserve_schemas": [1]}}}`} {
-		w.mustFail(t, w.DB, "RW520", "SELECT auth.sync_roles($1)", w.name(declaration))
+		_ = w.mustFail(t, w.DB, "RW520", "SELECT auth.sync_roles($1)", w.name(declaration))
 	}
-	w.mustFail(t, w.DB, "RW520", "SELECT auth.sync_roles(NULL)")
-	w.mustFail(t, w.DB, "RW520", "SELECT auth.sync_role('#x', NULL)")
+	_ = w.mustFail(t, w.DB, "RW520", "SELECT auth.sync_roles(NULL)")
+	_ = w.mustFail(t, w.DB, "RW520", "SELECT auth.sync_role('#x', NULL)")
 	equal(t, "nothing at all", w.text(t, w.DB, "SELECT auth.sync_roles('{}')"), "")
 	harness.MustFail(t, w.DB, "RW504", "SELECT auth.sync_role(NULL, '[]')")
 	for _, name := range []string{"", "none", "public", strings.Repeat("x", 64)} {
-		w.mustFail(t, w.DB, "RW504", "SELECT auth.sync_role($1, '[]')", name)
-		w.mustFail(t, w.DB, "RW504", "SELECT auth.declare_role($1, '[]')", name)
+		_ = w.mustFail(t, w.DB, "RW504", "SELECT auth.sync_role($1, '[]')", name)
+		_ = w.mustFail(t, w.DB, "RW504", "SELECT auth.declare_role($1, '[]')", name)
 	}
 	for _, name := range []string{"postgres", "pg_read_all_data", "pg_new", "rolewright_owner"} {
-		w.mustFail(t, w.DB, "RW503", "SELECT auth.sync_role($1, '[]')", name)
+		_ = w.mustFail(t, w.DB, "RW503", "SELECT auth.sync_role($1, '[]')", name)
 	}
 }
 
@@ -232,11 +232,11 @@ func TestWhoMaySync(t *testing.T) {
 	w.dba(t, "CREATE ROLE #olga LOGIN IN ROLE rolewright_operator; CREATE ROLE #audit LOGIN IN ROLE rolewright_auditor; CREATE ROLE #none LOGIN; CREATE ROLE #admin LOGIN IN ROLE rolewright_owner")
 	declare := w.name(one("#x", `{"type": "schema", "name": "app", "privileges": ["USAGE"]}`))
 	olga, audit, none, admin := w.As(t, w.name("#olga")), w.As(t, w.name("#audit")), w.As(t, w.name("#none")), w.As(t, w.name("#admin"))
-	w.mustFail(t, olga, "RW513", "SELECT auth.sync_roles($1)", declare)
-	w.mustFail(t, olga, "RW513", "SELECT auth.declare_roles($1)", declare)
-	w.mustFail(t, olga, "RW513", "SELECT auth.undeclare_role('#x')")
-	w.mustFail(t, audit, "42501", "SELECT auth.sync_roles($1)", declare)
-	w.mustFail(t, none, "42501", "SELECT auth.plan_roles($1)", declare)
+	_ = w.mustFail(t, olga, "RW513", "SELECT auth.sync_roles($1)", declare)
+	_ = w.mustFail(t, olga, "RW513", "SELECT auth.declare_roles($1)", declare)
+	_ = w.mustFail(t, olga, "RW513", "SELECT auth.undeclare_role('#x')")
+	_ = w.mustFail(t, audit, "42501", "SELECT auth.sync_roles($1)", declare)
+	_ = w.mustFail(t, none, "42501", "SELECT auth.plan_roles($1)", declare)
 	for _, q := range []harness.Querier{olga, audit} {
 		if plan := w.plan(t, q, declare); !strings.HasPrefix(plan, "conflict schema app: #app owns it") {
 			t.Error(plan)
@@ -248,7 +248,7 @@ func TestWhoMaySync(t *testing.T) {
 	conn := harness.Connect(t, w.OwnerURL)
 	for _, level := range []string{"REPEATABLE READ", "SERIALIZABLE"} {
 		harness.Exec(t, conn, "BEGIN ISOLATION LEVEL "+level)
-		w.mustFail(t, conn, "RW501", "SELECT auth.sync_roles($1)", w.name(one("#x")))
+		_ = w.mustFail(t, conn, "RW501", "SELECT auth.sync_roles($1)", w.name(one("#x")))
 		harness.Exec(t, conn, "ROLLBACK")
 	}
 }

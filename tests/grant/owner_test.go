@@ -30,7 +30,7 @@ func TestEachKindGetsTheDeclaredOwner(t *testing.T) {
 			w := newWorld(t)
 			grant, object := strings.ReplaceAll(c[0], "%db", w.Name), strings.ReplaceAll(c[1], "%db", w.Name)
 			options := `"options": {"new_owner": "#app"}`
-			q := w.DB.Pool
+			q := w.Pool
 			if strings.HasPrefix(object, "database") {
 				w.refuses(t, w.DB, "RW522", one("#x", `{`+grant+`, "owner": true}`))
 				q = w.super

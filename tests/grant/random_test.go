@@ -183,7 +183,8 @@ func (c *chaos) mutate(t *testing.T) {
 	case n == 2:
 		e := pick(c.r, list)
 		if !strings.HasPrefix(e.Object, "default") && !strings.HasPrefix(e.Grantee, "rolewright_via_") && e.Grantee != "-" && e.Grantee != e.Owner && !strings.HasPrefix(e.Object, "column") {
-			run(e.Grantor, "REVOKE "+e.Privilege+" ON "+strings.ToUpper(e.Object[:strings.Index(e.Object, " ")])+e.Object[strings.Index(e.Object, " "):]+" FROM "+ident(c.name(e.Grantee))+" CASCADE")
+			kind, object, _ := strings.Cut(e.Object, " ")
+			run(e.Grantor, "REVOKE "+e.Privilege+" ON "+strings.ToUpper(kind)+" "+object+" FROM "+ident(c.name(e.Grantee))+" CASCADE")
 		}
 	case c.isDefault(o):
 		in := ""

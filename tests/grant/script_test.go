@@ -42,7 +42,7 @@ func TestTheScriptComesToTheSame(t *testing.T) {
 		equal(t, "the others", w.others(t, "#x"), strings.ReplaceAll(synced.others(t, "#x"), synced.Name, w.Name))
 	}
 	// An intermediate role that a script made is known to nobody; the plan says so rather than using it.
-	scripted.mustFail(t, scripted.DB, "RW522", "SELECT auth.plan_script($1)", scripted.name(one("#x", `{"type": "language", "name": "c", "privileges": ["USAGE"]}`)))
+	_ = scripted.mustFail(t, scripted.DB, "RW522", "SELECT auth.plan_script($1)", scripted.name(one("#x", `{"type": "language", "name": "c", "privileges": ["USAGE"]}`)))
 }
 
 // What was reviewed is what is done, or nothing.
@@ -71,7 +71,7 @@ func TestOnlyTheReviewedPlanIsDone(t *testing.T) {
 	w.dba(t, "REVOKE INSERT ON app.t FROM #x")
 	w.text(t, w.DB, "SELECT statement FROM auth.sync_roles($1)", w.name(reviewed(d, first)))
 	w.has(t, "#x", "table app.t: SELECT")
-	w.mustFail(t, w.DB, "RW523", "SELECT auth.sync_roles($1)", w.name(reviewed(d, first)))
+	_ = w.mustFail(t, w.DB, "RW523", "SELECT auth.sync_roles($1)", w.name(reviewed(d, first)))
 	w.idle(t, w.DB, "SELECT auth.sync_roles($1)", w.name(reviewed(d, hash(d))))
 }
 
@@ -108,8 +108,8 @@ func TestDriftIsFoundAndEndedFromWhatIsKept(t *testing.T) {
 	equal(t, "undeclared again", declare("SELECT auth.undeclare_role('#y')"), "false")
 	w.dba(t, "GRANT SELECT ON app.t2 TO #y")
 	equal(t, "of all", drift(""), "")
-	w.mustFail(t, w.DB, "RW520", `SELECT auth.declare_role('#y', '[{"type": "nonsense"}]')`)
-	w.mustFail(t, w.DB, "RW503", `SELECT auth.declare_role('rolewright_owner', '[]')`)
+	_ = w.mustFail(t, w.DB, "RW520", `SELECT auth.declare_role('#y', '[{"type": "nonsense"}]')`)
+	_ = w.mustFail(t, w.DB, "RW503", `SELECT auth.declare_role('rolewright_owner', '[]')`)
 	w.same(t, w.DB, "SELECT count(*) > 0 FROM auth.audit_event WHERE subject_type = 'role_declaration' OR event_code LIKE '%declar%'", "true")
 }
 

@@ -313,13 +313,6 @@ func (w *world) idle(t testing.TB, q harness.Querier, sql string, args ...any) {
 		WHERE pid = pg_backend_pid() AND (locktype = 'advisory' OR mode NOT IN ('AccessShareLock', 'ExclusiveLock') OR mode = 'ExclusiveLock' AND locktype <> 'virtualxid')`, "")
 }
 
-// does syncs, compares the statements, and what the role has then.
-func (w *world) does(t testing.TB, role, grants, statements, state string) {
-	t.Helper()
-	equal(t, "statements for "+grants, w.sync(t, one(role, grants)), statements)
-	w.has(t, role, state)
-}
-
 // start runs a statement that may have to wait for somebody: it returns when it is done or waits for a lock, with a function that waits
 // for its end.
 func (w *world) start(t testing.TB, conn *pgx.Conn, sql string, args ...any) func() error {
@@ -371,7 +364,7 @@ func (w *world) refuses(t testing.TB, q harness.Querier, sqlstate, declaration s
 	before := w.others(t)
 	refusal := w.mustFail(t, q, sqlstate, "SELECT auth.sync_roles($1)", w.name(declaration))
 	if sqlstate != "RW522" {
-		w.mustFail(t, q, sqlstate, "SELECT auth.plan_roles($1)", w.name(declaration))
+		_ = w.mustFail(t, q, sqlstate, "SELECT auth.plan_roles($1)", w.name(declaration))
 	} else if plan := w.plan(t, q, declaration); !strings.HasPrefix(plan, "conflict ") {
 		t.Errorf("the plan has no conflict: %s", plan)
 	}
