@@ -1703,8 +1703,9 @@ RETURN (SELECT coalesce(jsonb_agg(g.element || jsonb_build_object('role_name', g
 COMMENT ON FUNCTION unsecure.declared_members(jsonb) IS 'The memberships of a declaration: role_name, and the keys of the grant.';
 
 CREATE OR REPLACE FUNCTION unsecure.plan_grants(
-    _declaration jsonb,
-    _caller      oid
+    _declaration   jsonb,
+    _caller        oid,
+    _is_understood boolean DEFAULT false
 )
 RETURNS SETOF unsecure.grant_step
 LANGUAGE plpgsql
@@ -1725,7 +1726,9 @@ DECLARE
     v_members  jsonb;
     v_steps    unsecure.grant_step[];
 BEGIN
-    PERFORM unsecure.require_role_declaration(_declaration);
+    IF NOT _is_understood THEN
+        PERFORM unsecure.require_role_declaration(_declaration);
+    END IF;
     v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
     v_members  := unsecure.declared_members(_declaration);
     -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps give to each other.
@@ -1737,7 +1740,7 @@ BEGIN
     PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members, _declaration);
     v_roles    := v_roles || ARRAY(SELECT i FROM unsecure.planned_intermediates(v_roles, v_targets, _caller) AS i);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
-    IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
+    IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 250 THEN
         PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     ELSE
         PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true),
@@ -1755,8 +1758,9 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid) IS
-    'What has to be done so that the roles can do what the declaration says, and nothing else; _caller: with whose rights. RW520, RW521, RW503, RW504.';
+COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid, boolean) IS
+    'What has to be done so that the roles can do what the declaration says, and nothing else; _caller: with whose rights; '
+    '_is_understood: the declaration was looked at before. RW520, RW521, RW503, RW504.';
 
 REVOKE ALL ON FUNCTION
     unsecure.crowded_acl(),
@@ -1764,7 +1768,7 @@ REVOKE ALL ON FUNCTION
     unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb),
     unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid),
     unsecure.declared_members(jsonb),
-    unsecure.plan_grants(jsonb, oid)
+    unsecure.plan_grants(jsonb, oid, boolean)
 FROM PUBLIC;
 -- +goose StatementEnd
 
@@ -2957,7 +2961,10 @@ BEGIN
     WHERE EXISTS (SELECT FROM unnest(_changes) AS c WHERE c.action = 'drop' AND c.role_name = i.role_name);
 
     -- A GRANT or REVOKE without authority may only warn; and somebody's psql may have been there meanwhile.
-    SELECT * INTO v_left FROM auth.planned_changes(_declaration, _caller) AS c ORDER BY c.ordinal LIMIT 1;
+    SELECT * INTO v_left
+    FROM unsecure.shown_steps(ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, unsecure.require_role_oid(_caller), true) AS s)) AS c
+    ORDER BY c.ordinal
+    LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'PostgreSQL did not do what it was told about %', quote_ident(v_left.role_name)
             USING ERRCODE = 'RW507',
@@ -2985,6 +2992,7 @@ DECLARE
     v_notice text := current_setting('client_min_messages');
     v_wait   text := current_setting('lock_timeout');
     v_work   record;
+    v_step   record;
     v_actor  text;
 BEGIN
     FOR v_attempt IN 1 .. 6 LOOP
@@ -3001,21 +3009,21 @@ BEGIN
                 PERFORM set_config('lock_timeout', '5s', true);
             END IF;
             v_actor := NULL;
-            FOR v_n IN 1 .. cardinality(v_work.statements) LOOP
-                IF v_work.actors[v_n] IS DISTINCT FROM v_actor THEN
-                    v_actor := v_work.actors[v_n];
+            FOR v_step IN SELECT * FROM unnest(v_work.statements, v_work.actors) AS u (statement, actor) LOOP
+                IF v_step.actor IS DISTINCT FROM v_actor THEN
+                    v_actor := v_step.actor;
                     PERFORM set_config('role', coalesce(v_actor, v_role), true);
                 END IF;
-                IF v_work.verifiers <> '{}' AND v_work.statements[v_n] LIKE 'ALTER ROLE % PASSWORD %' THEN
+                IF v_work.verifiers <> '{}' AND v_step.statement LIKE 'ALTER ROLE % PASSWORD %' THEN
                     -- PostgreSQL puts a statement that fails into the error's CONTEXT.
                     BEGIN
-                        EXECUTE v_work.statements[v_n];
+                        EXECUTE v_step.statement;
                     EXCEPTION
                         WHEN OTHERS THEN
                             RAISE EXCEPTION '%', SQLERRM USING ERRCODE = SQLSTATE;
                     END;
                 ELSE
-                    EXECUTE v_work.statements[v_n];
+                    EXECUTE v_step.statement;
                 END IF;
             END LOOP;
             IF v_actor IS NOT NULL THEN

@@ -207,7 +207,10 @@ BEGIN
     WHERE EXISTS (SELECT FROM unnest(_changes) AS c WHERE c.action = 'drop' AND c.role_name = i.role_name);
 
     -- A GRANT or REVOKE without authority may only warn; and somebody's psql may have been there meanwhile.
-    SELECT * INTO v_left FROM auth.planned_changes(_declaration, _caller) AS c ORDER BY c.ordinal LIMIT 1;
+    SELECT * INTO v_left
+    FROM unsecure.shown_steps(ARRAY(SELECT s FROM unsecure.plan_grants(_declaration, unsecure.require_role_oid(_caller), true) AS s)) AS c
+    ORDER BY c.ordinal
+    LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'PostgreSQL did not do what it was told about %', quote_ident(v_left.role_name)
             USING ERRCODE = 'RW507',
@@ -235,6 +238,7 @@ DECLARE
     v_notice text := current_setting('client_min_messages');
     v_wait   text := current_setting('lock_timeout');
     v_work   record;
+    v_step   record;
     v_actor  text;
 BEGIN
     FOR v_attempt IN 1 .. 6 LOOP
@@ -251,21 +255,21 @@ BEGIN
                 PERFORM set_config('lock_timeout', '5s', true);
             END IF;
             v_actor := NULL;
-            FOR v_n IN 1 .. cardinality(v_work.statements) LOOP
-                IF v_work.actors[v_n] IS DISTINCT FROM v_actor THEN
-                    v_actor := v_work.actors[v_n];
+            FOR v_step IN SELECT * FROM unnest(v_work.statements, v_work.actors) AS u (statement, actor) LOOP
+                IF v_step.actor IS DISTINCT FROM v_actor THEN
+                    v_actor := v_step.actor;
                     PERFORM set_config('role', coalesce(v_actor, v_role), true);
                 END IF;
-                IF v_work.verifiers <> '{}' AND v_work.statements[v_n] LIKE 'ALTER ROLE % PASSWORD %' THEN
+                IF v_work.verifiers <> '{}' AND v_step.statement LIKE 'ALTER ROLE % PASSWORD %' THEN
                     -- PostgreSQL puts a statement that fails into the error's CONTEXT.
                     BEGIN
-                        EXECUTE v_work.statements[v_n];
+                        EXECUTE v_step.statement;
                     EXCEPTION
                         WHEN OTHERS THEN
                             RAISE EXCEPTION '%', SQLERRM USING ERRCODE = SQLSTATE;
                     END;
                 ELSE
-                    EXECUTE v_work.statements[v_n];
+                    EXECUTE v_step.statement;
                 END IF;
             END LOOP;
             IF v_actor IS NOT NULL THEN

@@ -181,8 +181,9 @@ RETURN (SELECT coalesce(jsonb_agg(g.element || jsonb_build_object('role_name', g
 COMMENT ON FUNCTION unsecure.declared_members(jsonb) IS 'The memberships of a declaration: role_name, and the keys of the grant.';
 
 CREATE OR REPLACE FUNCTION unsecure.plan_grants(
-    _declaration jsonb,
-    _caller      oid
+    _declaration   jsonb,
+    _caller        oid,
+    _is_understood boolean DEFAULT false
 )
 RETURNS SETOF unsecure.grant_step
 LANGUAGE plpgsql
@@ -203,7 +204,9 @@ DECLARE
     v_members  jsonb;
     v_steps    unsecure.grant_step[];
 BEGIN
-    PERFORM unsecure.require_role_declaration(_declaration);
+    IF NOT _is_understood THEN
+        PERFORM unsecure.require_role_declaration(_declaration);
+    END IF;
     v_elements := ARRAY(SELECT e FROM unsecure.grant_elements(_declaration) AS e);
     v_members  := unsecure.declared_members(_declaration);
     -- As in unsecure.plan_roles: PostgreSQL cannot know how many rows the steps give to each other.
@@ -215,7 +218,7 @@ BEGIN
     PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members, _declaration);
     v_roles    := v_roles || ARRAY(SELECT i FROM unsecure.planned_intermediates(v_roles, v_targets, _caller) AS i);
     v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
-    IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 50 THEN
+    IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 250 THEN
         PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     ELSE
         PERFORM set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true),
@@ -233,8 +236,9 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid) IS
-    'What has to be done so that the roles can do what the declaration says, and nothing else; _caller: with whose rights. RW520, RW521, RW503, RW504.';
+COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid, boolean) IS
+    'What has to be done so that the roles can do what the declaration says, and nothing else; _caller: with whose rights; '
+    '_is_understood: the declaration was looked at before. RW520, RW521, RW503, RW504.';
 
 REVOKE ALL ON FUNCTION
     unsecure.crowded_acl(),
@@ -242,5 +246,5 @@ REVOKE ALL ON FUNCTION
     unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb),
     unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid),
     unsecure.declared_members(jsonb),
-    unsecure.plan_grants(jsonb, oid)
+    unsecure.plan_grants(jsonb, oid, boolean)
 FROM PUBLIC;
