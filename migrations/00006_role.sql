@@ -964,7 +964,18 @@ $function$;
 COMMENT ON FUNCTION unsecure.setting_statement(text, text, text, jsonb) IS
     'ALTER ROLE … SET or, for JSON null, RESET. _database NULL: in all of them.';
 
+-- to_json writes ISO 8601 whatever the DateStyle is.
+CREATE OR REPLACE FUNCTION unsecure.until_literal(_instant timestamptz)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN quote_literal(coalesce(regexp_replace(to_json(_instant AT TIME ZONE 'UTC') #>> '{}', '^([0-9-]+)T([0-9:.]+)', '\1 \2+00'), 'infinity'));
+
+COMMENT ON FUNCTION unsecure.until_literal(timestamptz) IS
+    'For VALID UNTIL, the same in every session: ISO 8601 with an offset; NULL: infinity, which is how PostgreSQL takes an end away.';
+
 REVOKE ALL ON FUNCTION
+    unsecure.until_literal(timestamptz),
     unsecure.grant_statement(text, text, boolean, boolean, boolean, boolean, boolean),
     unsecure.doomed_role_name(oid),
     unsecure.role_mismatch(text, oid, text, oid),
@@ -2992,10 +3003,7 @@ BEGIN
         FROM (SELECT (_attributes ->> 'connection_limit')::numeric::integer) AS n (connection_limit)
         WHERE n.connection_limit <> coalesce(v_role.rolconnlimit, -1)
         UNION ALL
-        -- to_json writes ISO 8601 whatever the DateStyle is; no end is 'infinity', which is how PostgreSQL takes one away.
-        SELECT 4, 'alter', 'valid_until',
-               format('ALTER ROLE %I VALID UNTIL %L', _role_name,
-                      coalesce(regexp_replace(to_json(v_until AT TIME ZONE 'UTC') #>> '{}', '^([0-9-]+)T([0-9:.]+)', '\1 \2+00'), 'infinity'))
+        SELECT 4, 'alter', 'valid_until', format('ALTER ROLE %I VALID UNTIL ', _role_name) || unsecure.until_literal(v_until)
         WHERE _attributes ? 'valid_until'
           AND v_until IS DISTINCT FROM nullif(v_role.rolvaliduntil, 'infinity')
         UNION ALL
@@ -5771,6 +5779,7 @@ DROP FUNCTION unsecure.desired_logins;
 DROP FUNCTION unsecure.concerned_roles;
 DROP FUNCTION unsecure.fill_role_name_template;
 DROP FUNCTION unsecure.bound_groups;
+DROP FUNCTION unsecure.until_literal;
 DROP FUNCTION unsecure.setting_statement;
 DROP FUNCTION unsecure.setting_value;
 DROP FUNCTION unsecure.setting_elements;

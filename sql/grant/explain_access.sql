@@ -49,7 +49,8 @@ CREATE OR REPLACE FUNCTION unsecure.is_declared(
     _grants       jsonb,
     _object       unsecure.named_object,
     _privilege    text,
-    _is_grantable boolean DEFAULT false
+    _is_grantable boolean DEFAULT false,
+    _columns      text[] DEFAULT NULL -- of a table only these
 )
 RETURNS boolean
 LANGUAGE sql
@@ -68,13 +69,13 @@ AS $function$
                   AND regexp_replace(e ->> 'name', '\s*\([^()]*(\([^()]*\)[^()]*)*\)$', '') IN (_object.name, quote_ident(_object.name))
                   AND _object.objid = unsecure.find_routine(_object.schema_name, _object.name, substring(e ->> 'name' FROM '\(([^()]*(?:\([^()]*\)[^()]*)*)\)$')))
           AND (e @> '{"owner": true}'
-               OR (e -> 'columns' IS NULL OR e -> 'columns' ? _object.column_name)
+               OR (e -> 'columns' IS NULL OR e -> 'columns' ? _object.column_name OR e -> 'columns' ?& _columns)
                   AND (NOT _is_grantable OR e @> '{"grant_option": true}')
                   AND EXISTS (SELECT FROM jsonb_array_elements_text(e -> 'privileges') AS p
                               WHERE upper(p) IN (_privilege, 'ALL') OR upper(p) = 'TEMP' AND _privilege = 'TEMPORARY')));
 $function$;
 
-COMMENT ON FUNCTION unsecure.is_declared(jsonb, unsecure.named_object, text, boolean) IS
+COMMENT ON FUNCTION unsecure.is_declared(jsonb, unsecure.named_object, text, boolean, text[]) IS
     'Whether grants of a declaration give a privilege (OWNER: only to the owner) on an object.';
 
 -- Who holds a privilege, before memberships count.
@@ -164,16 +165,22 @@ CREATE OR REPLACE FUNCTION unsecure.revoke_statement(
 RETURNS text
 LANGUAGE sql
 STABLE
-RETURN format(CASE WHEN _grantor = _object.owner THEN '%s' ELSE format('SET ROLE %s; %%s; RESET ROLE',
-                                                                       replace(quote_ident((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = _grantor)), '%', '%%')) END,
-              format('REVOKE %s%s%s ON %s %s FROM %s%s',
-                     CASE WHEN _grant_option THEN 'GRANT OPTION FOR ' ELSE '' END,
-                     array_to_string(_privileges, ', '),
-                     coalesce(' (' || (SELECT string_agg(quote_ident(c), ', ' ORDER BY n) FROM unnest(_columns) WITH ORDINALITY AS t (c, n)) || ')', ''),
-                     CASE _object.kind WHEN 'column' THEN 'TABLE' ELSE upper(replace(_object.kind, '_', ' ')) END,
-                     _object.label,
-                     CASE _grantee WHEN 0 THEN 'PUBLIC' ELSE coalesce(quote_ident((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = _grantee)), _grantee::text) END,
-                     CASE WHEN _cascade THEN ' CASCADE' ELSE '' END));
+RETURN CASE
+    -- PostgreSQL would take who acts for the owner.
+    WHEN _grantor <> _object.owner AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = _grantor AND pg_has_role(r.oid, _object.owner, 'USAGE'))
+    THEN format('/* %s gave it and has the rights of the owner now, so that PostgreSQL finds no way to revoke it: end that first */',
+                replace((SELECT quote_ident(r.rolname) FROM pg_catalog.pg_roles r WHERE r.oid = _grantor), '*/', '* /'))
+    ELSE format(CASE WHEN _grantor = _object.owner THEN '%s' ELSE format('SET ROLE %s; %%s; RESET ROLE',
+                                                                           replace(quote_ident((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = _grantor)), '%', '%%')) END,
+                  format('REVOKE %s%s%s ON %s %s FROM %s%s',
+                         CASE WHEN _grant_option THEN 'GRANT OPTION FOR ' ELSE '' END,
+                         array_to_string(_privileges, ', '),
+                         coalesce(' (' || (SELECT string_agg(quote_ident(c), ', ' ORDER BY n) FROM unnest(_columns) WITH ORDINALITY AS t (c, n)) || ')', ''),
+                         CASE _object.kind WHEN 'column' THEN 'TABLE' ELSE upper(replace(_object.kind, '_', ' ')) END,
+                         _object.label,
+                         CASE _grantee WHEN 0 THEN 'PUBLIC' ELSE coalesce(quote_ident((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = _grantee)), _grantee::text) END,
+                         CASE WHEN _cascade THEN ' CASCADE' ELSE '' END))
+END;
 
 COMMENT ON FUNCTION unsecure.revoke_statement(unsecure.named_object, text[], oid, oid, text[], boolean, boolean) IS
     'The REVOKE of privileges (of one column: on the table), for the object''s owner or a superuser; as its grantor where that is somebody else.';
@@ -446,7 +453,7 @@ BEGIN
                    WHEN p.kind IN ('direct', 'owner', 'public') AND unsecure.is_declared(
                             CASE p.holder WHEN 0 THEN v_rules
                                           ELSE coalesce((SELECT d.grants FROM auth.role_declaration d JOIN pg_roles r ON r.rolname = d.role_name WHERE r.oid = p.holder), '[]') END,
-                            v_object, v_asked.privilege, v_asked.is_grantable)
+                            v_object, v_asked.privilege, v_asked.is_grantable, CASE p.part WHEN 'columns' THEN p.columns END)
                        THEN 'declaration'
                    ELSE 'unmanaged' END) AS source,
                CASE
@@ -501,7 +508,7 @@ COMMENT ON FUNCTION auth.explain_access(text, text, text) IS
     'RW525: no such object; RW526: the object has no such privilege.';
 
 REVOKE ALL ON FUNCTION
-    unsecure.is_declared(jsonb, unsecure.named_object, text, boolean),
+    unsecure.is_declared(jsonb, unsecure.named_object, text, boolean, text[]),
     unsecure.privilege_holders(unsecure.named_object, text, boolean),
     unsecure.revoke_statement(unsecure.named_object, text[], oid, oid, text[], boolean, boolean),
     unsecure.new_owner_statement(unsecure.named_object),

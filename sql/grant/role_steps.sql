@@ -18,15 +18,6 @@ RETURN EXISTS (
 
 COMMENT ON FUNCTION unsecure.is_password_set(oid, jsonb) IS 'Whether the password of a login is the one that was set last.';
 
-CREATE OR REPLACE FUNCTION unsecure.until_literal(_instant timestamptz)
-RETURNS text
-LANGUAGE sql
-STABLE
-RETURN quote_literal(coalesce(regexp_replace(to_json(_instant AT TIME ZONE 'UTC') #>> '{}', '^([0-9-]+)T([0-9:.]+)', '\1 \2+00'), 'infinity'));
-
-COMMENT ON FUNCTION unsecure.until_literal(timestamptz) IS
-    'For VALID UNTIL, the same in every session: ISO 8601 with an offset; NULL: infinity, which is how PostgreSQL takes an end away.';
-
 CREATE OR REPLACE FUNCTION unsecure.plan_logins(
     _roles   unsecure.planned_role[],
     _members jsonb,
@@ -310,7 +301,6 @@ COMMENT ON FUNCTION unsecure.plan_memberships(unsecure.planned_role[], jsonb, js
 
 REVOKE ALL ON FUNCTION
     unsecure.is_password_set(oid, jsonb),
-    unsecure.until_literal(timestamptz),
     unsecure.plan_logins(unsecure.planned_role[], jsonb, oid),
     unsecure.plan_memberships(unsecure.planned_role[], jsonb, jsonb, text[], oid)
 FROM PUBLIC;

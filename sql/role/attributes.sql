@@ -225,10 +225,7 @@ BEGIN
         FROM (SELECT (_attributes ->> 'connection_limit')::numeric::integer) AS n (connection_limit)
         WHERE n.connection_limit <> coalesce(v_role.rolconnlimit, -1)
         UNION ALL
-        -- to_json writes ISO 8601 whatever the DateStyle is; no end is 'infinity', which is how PostgreSQL takes one away.
-        SELECT 4, 'alter', 'valid_until',
-               format('ALTER ROLE %I VALID UNTIL %L', _role_name,
-                      coalesce(regexp_replace(to_json(v_until AT TIME ZONE 'UTC') #>> '{}', '^([0-9-]+)T([0-9:.]+)', '\1 \2+00'), 'infinity'))
+        SELECT 4, 'alter', 'valid_until', format('ALTER ROLE %I VALID UNTIL ', _role_name) || unsecure.until_literal(v_until)
         WHERE _attributes ? 'valid_until'
           AND v_until IS DISTINCT FROM nullif(v_role.rolvaliduntil, 'infinity')
         UNION ALL

@@ -122,7 +122,18 @@ $function$;
 COMMENT ON FUNCTION unsecure.setting_statement(text, text, text, jsonb) IS
     'ALTER ROLE … SET or, for JSON null, RESET. _database NULL: in all of them.';
 
+-- to_json writes ISO 8601 whatever the DateStyle is.
+CREATE OR REPLACE FUNCTION unsecure.until_literal(_instant timestamptz)
+RETURNS text
+LANGUAGE sql
+STABLE
+RETURN quote_literal(coalesce(regexp_replace(to_json(_instant AT TIME ZONE 'UTC') #>> '{}', '^([0-9-]+)T([0-9:.]+)', '\1 \2+00'), 'infinity'));
+
+COMMENT ON FUNCTION unsecure.until_literal(timestamptz) IS
+    'For VALID UNTIL, the same in every session: ISO 8601 with an offset; NULL: infinity, which is how PostgreSQL takes an end away.';
+
 REVOKE ALL ON FUNCTION
+    unsecure.until_literal(timestamptz),
     unsecure.grant_statement(text, text, boolean, boolean, boolean, boolean, boolean),
     unsecure.doomed_role_name(oid),
     unsecure.role_mismatch(text, oid, text, oid),

@@ -120,12 +120,16 @@ func endAll(t *testing.T, e *estate, role, object, privilege string, ways []way)
 	t.Helper()
 	ended := 0
 	for _, w := range ways {
-		if w.EndsWith == nil || w.Kind == "owner" && role == "postgres" { // who runs it
+		// Who runs it; and what is no statement.
+		if w.EndsWith == nil || w.Kind == "owner" && role == "postgres" || strings.HasPrefix(*w.EndsWith, "/*") {
 
 			continue
 		}
 		err := pgx.BeginFunc(t.Context(), e.super, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(t.Context(), *w.EndsWith); err != nil {
+				if strings.Contains(err.Error(), "permission denied for schema") {
+					return err // whom it is to be done as cannot name it
+				}
 				t.Errorf("%s on %s, %q: %v in %s", privilege, object, role, err, *w.EndsWith)
 				return err
 			}
