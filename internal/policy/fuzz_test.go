@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -29,8 +30,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := policy.Parse("x", bytes.NewReader(text))
 		if err != nil {
-			problems, ok := err.(*policy.Problems) //nolint:errorlint // as Parse returns it
-			if !ok {
+			problems := (*policy.Problems)(nil)
+			if !errors.As(err, &problems) {
 				t.Fatal(err)
 			}
 			for _, problem := range problems.List {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"io"
 	"math"
 	"regexp"
@@ -394,7 +395,7 @@ func (r *reader) sentences(n *yaml.Node, of string, kind sentenceKind) []Grant {
 
 func (r *reader) wrongSentence(n *yaml.Node, of string, err error, flow bool) {
 	offset := 0
-	if wrong, ok := err.(*sentenceError); ok { //nolint:errorlint // it is never wrapped
+	if wrong := (*sentenceError)(nil); errors.As(err, &wrong) {
 		offset = wrong.offset
 	}
 	advice := ""

@@ -287,8 +287,8 @@ BEGIN
                     USING ERRCODE = 'RW524', DETAIL = format('PostgreSQL says: %s.', SQLERRM),
                           HINT = 'Nothing was changed. pg_locks and pg_blocking_pids tell who; or set lock_timeout, to wait for longer.';
             -- Somebody else's psql changed the same object, role or membership meanwhile: look again.
-            WHEN internal_error OR unique_violation OR serialization_failure OR undefined_object OR undefined_table OR undefined_function
-                 OR insufficient_privilege OR SQLSTATE 'RW507' THEN
+            WHEN internal_error OR unique_violation OR duplicate_object OR duplicate_schema OR serialization_failure OR undefined_object OR undefined_table
+                 OR undefined_column OR undefined_function OR invalid_schema_name OR insufficient_privilege OR SQLSTATE 'RW507' THEN
                 IF v_attempt = 6 AND SQLSTATE = '42501' THEN
                     RAISE EXCEPTION 'PostgreSQL refuses to make the roles what is declared'
                         USING ERRCODE = 'RW522', DETAIL = format('It says: %s.', SQLERRM),
@@ -296,7 +296,8 @@ BEGIN
                 ELSIF v_attempt = 6 THEN
                     RAISE;
                 END IF;
-            WHEN invalid_grant_operation OR wrong_object_type OR dependent_objects_still_exist OR feature_not_supported THEN
+            -- The last one: a row that is too big, where so many were told to have it directly.
+            WHEN invalid_grant_operation OR wrong_object_type OR dependent_objects_still_exist OR feature_not_supported OR program_limit_exceeded THEN
                 RAISE EXCEPTION 'PostgreSQL refuses to make the roles what is declared'
                     USING ERRCODE = 'RW522', DETAIL = format('It says: %s.', SQLERRM),
                           HINT = 'Nothing was changed. auth.plan_script shows the statements.';
@@ -437,7 +438,7 @@ $function$;
 COMMENT ON FUNCTION auth.sync_role(text, jsonb, text[], jsonb) IS
     'Makes one role able to do what _grants says in this database, and nothing else; it is created where it is missing. Returns what was done, one row '
     'per change. _grants: an array of objects, each with a type: login (password or verifier: absent, it stays; valid_until with an offset; '
-    'connection_limit), without which the role cannot log in; membership (role, inherit, set, admin); database, schema, language, foreign_server, '
+    'connection_limit), without which the role cannot log in (sessions that are open stay); membership (role, inherit, set, admin); database, schema, language, foreign_server, '
     'foreign_data_wrapper, tablespace, parameter, large_object (name); table (views too; columns), sequence, function (name or signature), procedure, type (schema, '
     'and name, pattern, a regular expression for the whole name, or "all": true); default (creator, schema, objects: TABLES, SEQUENCES, FUNCTIONS, TYPES, SCHEMAS). '
     'All but the first two with privileges (or ["ALL"]), "grant_option": true, via (auto, direct, group: through a role of its own, which auto does where an '

@@ -199,3 +199,17 @@ func TestWhatASuperuserSyncedTheOwnerSyncsToo(t *testing.T) {
 	w.text(t, w.DB, "SELECT statement FROM auth.drop_unused_roles()")
 	w.same(t, w.DB, "SELECT role_name FROM auth.intermediate_role", "")
 }
+
+// Told to be direct, they do not fit: PostgreSQL's error comes as a refusal, and nothing is changed.
+func TestMoreDirectGrantsThanATableHasRoomForAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	grants := make([]string, 3000)
+	for i := range grants {
+		grants[i] = fmt.Sprintf(`"#many%d": {"grants": [%s]}`, i, viaTable("direct", `"SELECT"`))
+	}
+	if _, err := w.Exec(t.Context(), "SELECT auth.sync_roles($1)", w.name(`{"roles": {`+strings.Join(grants, ",")+`}}`)); err == nil || !strings.Contains(err.Error(), "RW522") {
+		t.Errorf("%v, want RW522", err)
+	}
+	w.same(t, w.DB, "SELECT rolname FROM pg_roles WHERE rolname LIKE '#many%'", "")
+}
