@@ -10,7 +10,7 @@ import (
 	"github.com/rolewright/rolewright/tests/harness"
 )
 
-// 3,000 roles on one table, which is more than its ACL can hold: all can SELECT, the ACL stays small, and it takes seconds.
+// 3,000 roles on one table, which is more than its ACL can hold: all can SELECT, and the ACL stays small.
 func TestThreeThousandRolesOnOneTable(t *testing.T) {
 	t.Parallel()
 	w := newWorldAlone(t)
@@ -20,19 +20,11 @@ func TestThreeThousandRolesOnOneTable(t *testing.T) {
 		roles[i] = fmt.Sprintf(`"#many %d": %s`, i, grants)
 	}
 	declaration := w.name(`{"roles": {` + strings.Join(roles, ", ") + `}}`)
-	start := time.Now()
 	harness.Exec(t, w.DB, "SELECT count(*) FROM auth.sync_roles($1)", declaration)
-	took := time.Since(start)
-	t.Logf("from nothing: %s", took)
-	if took > 40*time.Second {
-		t.Errorf("took %s", took)
-	}
 	can := `SELECT count(*) FILTER (WHERE has_table_privilege(oid, 'app.t', 'SELECT')) || ' ' || count(*) FILTER (WHERE has_schema_privilege(oid, 'app', 'USAGE')) || ' ' || count(*) FILTER (WHERE has_table_privilege(oid, 'app.t', 'INSERT')) FROM pg_roles WHERE rolname LIKE '#many %'`
 	w.same(t, w.super, can, "3000 3000 0")
-	w.same(t, w.super, "SELECT cardinality(relacl) < 1100 AND (SELECT cardinality(nspacl) < 1100 FROM pg_namespace WHERE nspname = 'app') FROM pg_class WHERE oid = 'app.t'::regclass", "true")
-	start = time.Now()
+	w.same(t, w.super, "SELECT cardinality(relacl) < 10 AND (SELECT cardinality(nspacl) < 10 FROM pg_namespace WHERE nspname = 'app') FROM pg_class WHERE oid = 'app.t'::regclass", "true")
 	w.idle(t, w.DB, "SELECT auth.sync_roles($1)", declaration)
-	t.Logf("nothing to do: %s", time.Since(start))
 	// One leaves, one comes.
 	w.sync(t, one("#many 2999"))
 	w.has(t, "#many 2999", "")
