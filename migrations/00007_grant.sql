@@ -181,127 +181,6 @@ RETURN (4026531840 + (pg_catalog.hashtext(_name)::bigint & 268435455))::oid;
 
 COMMENT ON FUNCTION unsecure.virtual_oid(text) IS 'Stands for something that has no oid.';
 
-CREATE TYPE unsecure.grant_object AS (
-    kind       text,
-    object_oid oid,
-    subid      bigint,
-    schema_oid oid,
-    label      text,
-    column_name text,
-    owner      oid,
-    acl        aclitem[],
-    is_here    boolean
-);
-
-COMMENT ON TYPE unsecure.grant_object IS
-    'Something that privileges are granted on. subid: number of the column, of default privileges (object_oid: their creator) the oid of the '
-    'schema, else 0. label: as GRANT names it. acl: what holds, also where PostgreSQL has NULL. is_here: in, or of, the connected database.';
-
--- What is in another session's temporary schema nobody can change, and it ends with the session.
-CREATE OR REPLACE FUNCTION unsecure.is_lasting(_schema_name text)
-RETURNS boolean
-LANGUAGE sql
-IMMUTABLE
-RETURN _schema_name !~ '^pg_(toast_)?temp_';
-
-COMMENT ON FUNCTION unsecure.is_lasting(text) IS 'Whether a schema is no temporary one.';
-
--- By the catalogs that pg_shdepend names.
-CREATE OR REPLACE FUNCTION unsecure.grant_objects(
-    _classids oid[],
-    _oids     oid[],
-    _subids   bigint[]
-)
-RETURNS SETOF unsecure.grant_object
-LANGUAGE plpgsql
-STABLE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-BEGIN
-    RETURN QUERY
-    WITH ref AS MATERIALIZED (
-        SELECT DISTINCT r.classid, r.oid, r.subid FROM unnest(_classids, _oids, _subids) AS r (classid, oid, subid)
-    )
-    SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END, c.oid, 0::bigint, n.oid, format('%I.%I', n.nspname, c.relname), NULL::text,
-           c.relowner, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner)), true
-    FROM ref r
-    JOIN pg_class c ON c.oid = r.oid
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE r.classid = 'pg_class'::regclass AND r.subid = 0 AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 't', 'S') AND unsecure.is_lasting(n.nspname)
-    UNION ALL
-    SELECT 'table', c.oid, a.attnum, n.oid, format('%I.%I', n.nspname, c.relname), a.attname::text, c.relowner, a.attacl, true
-    FROM ref r
-    JOIN pg_class c ON c.oid = r.oid
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = r.subid
-    WHERE r.classid = 'pg_class'::regclass AND r.subid <> 0 AND NOT a.attisdropped AND unsecure.is_lasting(n.nspname)
-    UNION ALL
-    SELECT CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, p.oid, 0, n.oid,
-           format('%I.%I(%s)', n.nspname, p.proname,
-                  -- Procedures can differ in the modes of their arguments alone.
-                  CASE p.prokind WHEN 'p' THEN pg_get_function_identity_arguments(p.oid) ELSE oidvectortypes(p.proargtypes) END),
-           NULL, p.proowner,
-           coalesce(p.proacl, acldefault('f', p.proowner)), true
-    FROM ref r
-    JOIN pg_proc p ON p.oid = r.oid
-    JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE r.classid = 'pg_proc'::regclass AND unsecure.is_lasting(n.nspname)
-    UNION ALL
-    SELECT 'type', t.oid, 0, n.oid, format('%I.%I', n.nspname, t.typname), NULL, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner)), true
-    FROM ref r
-    JOIN pg_type t ON t.oid = r.oid
-    JOIN pg_namespace n ON n.oid = t.typnamespace
-    WHERE r.classid = 'pg_type'::regclass AND unsecure.is_lasting(n.nspname)
-    UNION ALL
-    SELECT 'schema', n.oid, 0, n.oid, quote_ident(n.nspname), NULL, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)), true
-    FROM ref r
-    JOIN pg_namespace n ON n.oid = r.oid
-    WHERE r.classid = 'pg_namespace'::regclass
-    UNION ALL
-    SELECT 'database', d.oid, 0, NULL, quote_ident(d.datname), NULL, d.datdba, coalesce(d.datacl, acldefault('d', d.datdba)),
-           d.datname = current_database()
-    FROM ref r
-    JOIN pg_database d ON d.oid = r.oid
-    WHERE r.classid = 'pg_database'::regclass
-    UNION ALL
-    SELECT 'language', l.oid, 0, NULL, quote_ident(l.lanname), NULL, l.lanowner, coalesce(l.lanacl, acldefault('l', l.lanowner)), true
-    FROM ref r
-    JOIN pg_language l ON l.oid = r.oid
-    WHERE r.classid = 'pg_language'::regclass
-    UNION ALL
-    SELECT 'foreign_server', s.oid, 0, NULL, quote_ident(s.srvname), NULL, s.srvowner, coalesce(s.srvacl, acldefault('S', s.srvowner)), true
-    FROM ref r
-    JOIN pg_foreign_server s ON s.oid = r.oid
-    WHERE r.classid = 'pg_foreign_server'::regclass
-    UNION ALL
-    SELECT 'foreign_data_wrapper', f.oid, 0, NULL, quote_ident(f.fdwname), NULL, f.fdwowner, coalesce(f.fdwacl, acldefault('F', f.fdwowner)), true
-    FROM ref r
-    JOIN pg_foreign_data_wrapper f ON f.oid = r.oid
-    WHERE r.classid = 'pg_foreign_data_wrapper'::regclass
-    UNION ALL
-    SELECT 'tablespace', t.oid, 0, NULL, quote_ident(t.spcname), NULL, t.spcowner, coalesce(t.spcacl, acldefault('t', t.spcowner)), true
-    FROM ref r
-    JOIN pg_tablespace t ON t.oid = r.oid
-    WHERE r.classid = 'pg_tablespace'::regclass
-    UNION ALL
-    -- Who depends on large objects names the table of their pages.
-    SELECT 'large_object', m.oid, 0, NULL, m.oid::text, NULL, m.lomowner, coalesce(m.lomacl, acldefault('L', m.lomowner)), true
-    FROM ref r
-    JOIN pg_largeobject_metadata m ON m.oid = r.oid
-    WHERE r.classid = 'pg_largeobject'::regclass;
-
-    IF 6243 = ANY (_classids) THEN -- pg_parameter_acl, which older servers do not have
-        RETURN QUERY
-        SELECT 'parameter', p.object_oid, 0::bigint, NULL::oid, unsecure.parameter_label(p.name), NULL::text, 10::oid, p.acl, true
-        FROM unsecure.parameter_acl() AS p
-        WHERE p.object_oid = ANY (_oids);
-    END IF;
-END;
-$function$;
-
-COMMENT ON FUNCTION unsecure.grant_objects(oid[], oid[], bigint[]) IS
-    'What these are (catalog, oid, number of the column or 0), except default privileges; what is gone is left out.';
-
 -- PARAMETER takes names with dots, each part an identifier.
 CREATE OR REPLACE FUNCTION unsecure.parameter_label(_name text)
 RETURNS text
@@ -311,49 +190,12 @@ RETURN (SELECT string_agg(quote_ident(p), '.' ORDER BY n) FROM unnest(string_to_
 
 COMMENT ON FUNCTION unsecure.parameter_label(text) IS 'A parameter as GRANT … ON PARAMETER names it.';
 
--- pg_default_acl in the same shape. An entry for all schemas replaces what PostgreSQL has built in, one for a schema comes on top.
-CREATE OR REPLACE FUNCTION unsecure.default_objects(
-    _creators oid[],
-    _schemas  oid[],
-    _kinds    text[]
-)
-RETURNS SETOF unsecure.grant_object
-LANGUAGE plpgsql
-STABLE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-BEGIN
-    RETURN QUERY
-    SELECT k.kind, r.creator, r.schema_oid::bigint, r.schema_oid,
-           coalesce((SELECT format('%I', a.rolname) FROM pg_roles a WHERE a.oid = r.creator), r.creator::text),
-           (SELECT n.nspname::text FROM pg_namespace n WHERE n.oid = r.schema_oid), r.creator,
-           CASE WHEN d.oid IS NOT NULL THEN d.defaclacl
-                WHEN r.schema_oid <> 0 THEN NULL
-                ELSE acldefault(k.acl_code, r.creator) END,
-           true
-    FROM (
-        SELECT DISTINCT u.* FROM unnest(_creators, _schemas, _kinds) AS u (creator, schema_oid, kind)
-    ) AS r
-    JOIN unsecure.grant_kinds() AS k ON k.kind = r.kind
-    LEFT JOIN pg_default_acl d
-        ON d.defaclrole = r.creator
-       AND d.defaclnamespace = r.schema_oid
-       AND d.defaclobjtype = CASE k.acl_code WHEN 's' THEN 'S'::"char" ELSE k.acl_code END;
-END;
-$function$;
-
-COMMENT ON FUNCTION unsecure.default_objects(oid[], oid[], text[]) IS
-    'Default privileges as objects: creator, schema (0: all), kind (default TABLES, …); column_name: the schema''s name.';
-
 REVOKE ALL ON FUNCTION
     unsecure.grant_kinds(),
     unsecure.kind_privileges(text),
     unsecure.parameter_acl(),
     unsecure.virtual_oid(text),
-    unsecure.is_lasting(text),
-    unsecure.grant_objects(oid[], oid[], bigint[]),
-    unsecure.parameter_label(text),
-    unsecure.default_objects(oid[], oid[], text[])
+    unsecure.parameter_label(text)
 FROM PUBLIC;
 -- +goose StatementEnd
 
@@ -785,7 +627,32 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.grant_elements(jsonb) IS 'The grants of a declaration that is understood, except logins and memberships.';
 
+CREATE OR REPLACE FUNCTION unsecure.declared_preserved(_declaration jsonb)
+RETURNS TABLE (role_name text, name text)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT r.key, s
+    FROM jsonb_each(coalesce(_declaration -> 'roles', '{}')) AS r
+    CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(r.value -> 'preserve_schemas', _declaration -> 'preserve_schemas', '[]')) AS s;
+$function$;
+
+COMMENT ON FUNCTION unsecure.declared_preserved(jsonb) IS 'The schemas that are to be left alone, for each role.';
+
+-- The memberships of a declaration, one object each.
+CREATE OR REPLACE FUNCTION unsecure.declared_members(_declaration jsonb)
+RETURNS jsonb
+LANGUAGE sql
+IMMUTABLE
+RETURN (SELECT coalesce(jsonb_agg(g.element || jsonb_build_object('role_name', g.role_name)), '[]')
+        FROM unsecure.declared_grants(_declaration) AS g
+        WHERE g.element ->> 'type' = 'membership');
+
+COMMENT ON FUNCTION unsecure.declared_members(jsonb) IS 'The memberships of a declaration: role_name, and the keys of the grant.';
+
 REVOKE ALL ON FUNCTION
+    unsecure.declared_preserved(jsonb),
+    unsecure.declared_members(jsonb),
     unsecure.grant_keys(),
     unsecure.declared_grants(jsonb),
     unsecure.pattern_problem(text),
@@ -1033,6 +900,261 @@ REVOKE ALL ON FUNCTION
 FROM PUBLIC;
 -- +goose StatementEnd
 
+-- from sql/grant/object.sql
+-- +goose StatementBegin
+-- Objects with their owners and ACLs, of all kinds in one shape.
+
+CREATE TYPE unsecure.grant_object AS (
+    kind       text,
+    object_oid oid,
+    subid      bigint,
+    schema_oid oid,
+    label      text,
+    column_name text,
+    owner      oid,
+    acl        aclitem[],
+    is_here    boolean
+);
+
+COMMENT ON TYPE unsecure.grant_object IS
+    'Something that privileges are granted on. subid: number of the column, of default privileges (object_oid: their creator) the oid of the '
+    'schema, else 0. label: as GRANT names it. acl: what holds, also where PostgreSQL has NULL. is_here: in, or of, the connected database.';
+
+-- What is in another session's temporary schema nobody can change, and it ends with the session.
+CREATE OR REPLACE FUNCTION unsecure.is_lasting(_schema_name text)
+RETURNS boolean
+LANGUAGE sql
+IMMUTABLE
+RETURN _schema_name !~ '^pg_(toast_)?temp_';
+
+COMMENT ON FUNCTION unsecure.is_lasting(text) IS 'Whether a schema is no temporary one.';
+
+-- By the catalogs that pg_shdepend names.
+CREATE OR REPLACE FUNCTION unsecure.grant_objects(
+    _classids oid[],
+    _oids     oid[],
+    _subids   bigint[]
+)
+RETURNS SETOF unsecure.grant_object
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY
+    WITH ref AS MATERIALIZED (
+        SELECT DISTINCT r.classid, r.oid, r.subid FROM unnest(_classids, _oids, _subids) AS r (classid, oid, subid)
+    )
+    SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END, c.oid, 0::bigint, n.oid, format('%I.%I', n.nspname, c.relname), NULL::text,
+           c.relowner, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner)), true
+    FROM ref r
+    JOIN pg_class c ON c.oid = r.oid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.classid = 'pg_class'::regclass AND r.subid = 0 AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 't', 'S') AND unsecure.is_lasting(n.nspname)
+    UNION ALL
+    SELECT 'table', c.oid, a.attnum, n.oid, format('%I.%I', n.nspname, c.relname), a.attname::text, c.relowner, a.attacl, true
+    FROM ref r
+    JOIN pg_class c ON c.oid = r.oid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = r.subid
+    WHERE r.classid = 'pg_class'::regclass AND r.subid <> 0 AND NOT a.attisdropped AND unsecure.is_lasting(n.nspname)
+    UNION ALL
+    SELECT CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, p.oid, 0, n.oid,
+           format('%I.%I(%s)', n.nspname, p.proname,
+                  -- Procedures can differ in the modes of their arguments alone.
+                  CASE p.prokind WHEN 'p' THEN pg_get_function_identity_arguments(p.oid) ELSE oidvectortypes(p.proargtypes) END),
+           NULL, p.proowner,
+           coalesce(p.proacl, acldefault('f', p.proowner)), true
+    FROM ref r
+    JOIN pg_proc p ON p.oid = r.oid
+    JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE r.classid = 'pg_proc'::regclass AND unsecure.is_lasting(n.nspname)
+    UNION ALL
+    SELECT 'type', t.oid, 0, n.oid, format('%I.%I', n.nspname, t.typname), NULL, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner)), true
+    FROM ref r
+    JOIN pg_type t ON t.oid = r.oid
+    JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE r.classid = 'pg_type'::regclass AND unsecure.is_lasting(n.nspname)
+    UNION ALL
+    SELECT 'schema', n.oid, 0, n.oid, quote_ident(n.nspname), NULL, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)), true
+    FROM ref r
+    JOIN pg_namespace n ON n.oid = r.oid
+    WHERE r.classid = 'pg_namespace'::regclass
+    UNION ALL
+    SELECT 'database', d.oid, 0, NULL, quote_ident(d.datname), NULL, d.datdba, coalesce(d.datacl, acldefault('d', d.datdba)),
+           d.datname = current_database()
+    FROM ref r
+    JOIN pg_database d ON d.oid = r.oid
+    WHERE r.classid = 'pg_database'::regclass
+    UNION ALL
+    SELECT 'language', l.oid, 0, NULL, quote_ident(l.lanname), NULL, l.lanowner, coalesce(l.lanacl, acldefault('l', l.lanowner)), true
+    FROM ref r
+    JOIN pg_language l ON l.oid = r.oid
+    WHERE r.classid = 'pg_language'::regclass
+    UNION ALL
+    SELECT 'foreign_server', s.oid, 0, NULL, quote_ident(s.srvname), NULL, s.srvowner, coalesce(s.srvacl, acldefault('S', s.srvowner)), true
+    FROM ref r
+    JOIN pg_foreign_server s ON s.oid = r.oid
+    WHERE r.classid = 'pg_foreign_server'::regclass
+    UNION ALL
+    SELECT 'foreign_data_wrapper', f.oid, 0, NULL, quote_ident(f.fdwname), NULL, f.fdwowner, coalesce(f.fdwacl, acldefault('F', f.fdwowner)), true
+    FROM ref r
+    JOIN pg_foreign_data_wrapper f ON f.oid = r.oid
+    WHERE r.classid = 'pg_foreign_data_wrapper'::regclass
+    UNION ALL
+    SELECT 'tablespace', t.oid, 0, NULL, quote_ident(t.spcname), NULL, t.spcowner, coalesce(t.spcacl, acldefault('t', t.spcowner)), true
+    FROM ref r
+    JOIN pg_tablespace t ON t.oid = r.oid
+    WHERE r.classid = 'pg_tablespace'::regclass
+    UNION ALL
+    -- Who depends on large objects names the table of their pages.
+    SELECT 'large_object', m.oid, 0, NULL, m.oid::text, NULL, m.lomowner, coalesce(m.lomacl, acldefault('L', m.lomowner)), true
+    FROM ref r
+    JOIN pg_largeobject_metadata m ON m.oid = r.oid
+    WHERE r.classid = 'pg_largeobject'::regclass;
+
+    IF 6243 = ANY (_classids) THEN -- pg_parameter_acl, which older servers do not have
+        RETURN QUERY
+        SELECT 'parameter', p.object_oid, 0::bigint, NULL::oid, unsecure.parameter_label(p.name), NULL::text, 10::oid, p.acl, true
+        FROM unsecure.parameter_acl() AS p
+        WHERE p.object_oid = ANY (_oids);
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.grant_objects(oid[], oid[], bigint[]) IS
+    'What these are (catalog, oid, number of the column or 0), except default privileges; what is gone is left out.';
+
+-- pg_default_acl in the same shape. An entry for all schemas replaces what PostgreSQL has built in, one for a schema comes on top.
+CREATE OR REPLACE FUNCTION unsecure.default_objects(
+    _creators oid[],
+    _schemas  oid[],
+    _kinds    text[]
+)
+RETURNS SETOF unsecure.grant_object
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT k.kind, r.creator, r.schema_oid::bigint, r.schema_oid,
+           coalesce((SELECT format('%I', a.rolname) FROM pg_roles a WHERE a.oid = r.creator), r.creator::text),
+           (SELECT n.nspname::text FROM pg_namespace n WHERE n.oid = r.schema_oid), r.creator,
+           CASE WHEN d.oid IS NOT NULL THEN d.defaclacl
+                WHEN r.schema_oid <> 0 THEN NULL
+                ELSE acldefault(k.acl_code, r.creator) END,
+           true
+    FROM (
+        SELECT DISTINCT u.* FROM unnest(_creators, _schemas, _kinds) AS u (creator, schema_oid, kind)
+    ) AS r
+    JOIN unsecure.grant_kinds() AS k ON k.kind = r.kind
+    LEFT JOIN pg_default_acl d
+        ON d.defaclrole = r.creator
+       AND d.defaclnamespace = r.schema_oid
+       AND d.defaclobjtype = CASE k.acl_code WHEN 's' THEN 'S'::"char" ELSE k.acl_code END;
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.default_objects(oid[], oid[], text[]) IS
+    'Default privileges as objects: creator, schema (0: all), kind (default TABLES, …); column_name: the schema''s name.';
+
+-- What the plan is about: what the declaration names, and what its roles own or have a privilege on.
+CREATE OR REPLACE FUNCTION unsecure.planned_objects(
+    _targets    unsecure.grant_target[],
+    _role_oids  oid[],
+    _role_names text[], -- those to be made too; public: PUBLIC
+    _caller     oid
+)
+RETURNS SETOF unsecure.grant_object
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_roles    oid[] := array_remove(_role_oids, NULL);
+    v_classids oid[];
+    v_oids     oid[];
+    v_subids   bigint[];
+BEGIN
+    SELECT array_agg(f.classid), array_agg(f.oid), array_agg(f.subid)
+    INTO v_classids, v_oids, v_subids
+    FROM (
+        SELECT t.classid, t.object_oid AS oid, t.subid FROM unnest(_targets) AS t WHERE t.label IS NULL AND t.classid <> 'pg_default_acl'::regclass
+        UNION
+        SELECT d.classid, d.objid, d.objsubid
+        FROM pg_shdepend d
+        WHERE d.refclassid = 'pg_authid'::regclass
+          AND d.refobjid = ANY (v_roles)
+          AND d.deptype IN ('a', 'o')
+          AND d.dbid IN (0, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()))
+        UNION
+        -- What REVOKE on a table takes from PUBLIC on its columns.
+        SELECT t.classid, a.attrelid, a.attnum
+        FROM unnest(_targets) AS t
+        JOIN pg_attribute a ON a.attrelid = t.object_oid AND a.attacl IS NOT NULL
+        WHERE t.kind = 'table' AND t.subid = 0 AND 'public' = ANY (_role_names)
+    ) AS f;
+    RETURN QUERY SELECT * FROM unsecure.grant_objects(v_classids, v_oids, v_subids);
+
+    RETURN QUERY
+    SELECT o.*
+    FROM (
+        SELECT array_agg(f.creator) AS creators, array_agg(f.schema_oid) AS schemas, array_agg(f.kind) AS kinds
+        FROM (
+            SELECT t.object_oid AS creator, t.subid::oid AS schema_oid, t.kind
+            FROM unnest(_targets) AS t
+            WHERE t.classid = 'pg_default_acl'::regclass AND t.label IS NULL
+            UNION
+            SELECT d.defaclrole, d.defaclnamespace, k.kind
+            FROM pg_default_acl d
+            JOIN unsecure.grant_kinds() AS k
+                ON k.kind LIKE 'default %' AND k.acl_code = CASE d.defaclobjtype WHEN 'S' THEN 's'::"char" ELSE d.defaclobjtype END
+            WHERE EXISTS (SELECT FROM aclexplode(d.defaclacl) AS x WHERE x.grantee = ANY (v_roles))
+        ) AS f
+    ) AS a
+    CROSS JOIN LATERAL unsecure.default_objects(a.creators, a.schemas, a.kinds) AS o;
+
+    -- What is to be created.
+    RETURN QUERY
+    SELECT DISTINCT t.kind, t.object_oid, t.subid, CASE WHEN t.kind = 'schema' THEN t.object_oid WHEN t.kind LIKE 'default %' AND t.subid <> 0 THEN t.subid::oid END,
+           CASE WHEN t.kind LIKE 'default %'
+                THEN quote_ident(coalesce((SELECT a.rolname::text FROM pg_roles a WHERE a.oid = t.object_oid),
+                                          (SELECT r FROM unnest(_role_names) AS r WHERE unsecure.virtual_oid(r) = t.object_oid)))
+                ELSE t.label END,
+           CASE WHEN t.kind LIKE 'default %' THEN nullif(t.label, '') END,
+           CASE WHEN t.kind = 'schema' THEN _caller WHEN t.kind = 'parameter' THEN 10 ELSE t.object_oid END,
+           CASE WHEN t.kind = 'schema' THEN acldefault('n', _caller)
+                WHEN t.kind LIKE 'default %' AND t.subid = 0 THEN acldefault((SELECT k.acl_code FROM unsecure.grant_kinds() AS k WHERE k.kind = t.kind), t.object_oid) END,
+           true
+    FROM unnest(_targets) AS t
+    WHERE t.label IS NOT NULL
+      AND NOT (t.kind LIKE 'default %' AND t.subid = 0 AND NOT EXISTS (SELECT FROM unnest(_role_names) AS r WHERE unsecure.virtual_oid(r) = t.object_oid));
+END;
+$function$;
+
+COMMENT ON FUNCTION unsecure.planned_objects(unsecure.grant_target[], oid[], text[], oid) IS
+    'What the grants name, and all that the roles own or have a privilege on in this database, or on what databases share.';
+
+CREATE OR REPLACE FUNCTION unsecure.objects_of(_role_oids oid[])
+RETURNS SETOF unsecure.grant_object
+LANGUAGE sql
+STABLE
+AS $function$
+    SELECT * FROM unsecure.planned_objects('{}', _role_oids, '{}', NULL);
+$function$;
+
+COMMENT ON FUNCTION unsecure.objects_of(oid[]) IS 'What these roles own or have a privilege on in this database, or on what databases share.';
+
+REVOKE ALL ON FUNCTION
+    unsecure.is_lasting(text),
+    unsecure.grant_objects(oid[], oid[], bigint[]),
+    unsecure.default_objects(oid[], oid[], text[]),
+    unsecure.planned_objects(unsecure.grant_target[], oid[], text[], oid),
+    unsecure.objects_of(oid[])
+FROM PUBLIC;
+-- +goose StatementEnd
+
 -- from sql/grant/authority.sql
 -- +goose StatementBegin
 -- With whose rights a change is made. The caller's own; else those of a role that the caller may SET ROLE to; else those of one that he may
@@ -1135,6 +1257,18 @@ RETURN format('a role that was dropped without its privileges being revoked: oid
 
 COMMENT ON FUNCTION unsecure.dropped_role(oid) IS 'In place of the name of a role that does not exist any more; it is too long for one.';
 
+REVOKE ALL ON FUNCTION
+    unsecure.dropped_role(oid),
+    unsecure.may_administer(oid, oid),
+    unsecure.may_set_role(oid, oid),
+    unsecure.way_to_act(oid, oid),
+    unsecure.administrator_to_be(oid, oid),
+    unsecure.acting_owner(oid)
+FROM PUBLIC;
+-- +goose StatementEnd
+
+-- from sql/grant/runs_as_owner.sql
+-- +goose StatementBegin
 -- Whoever owns a table, reckons what hangs on it: PostgreSQL does foreign keys, ANALYZE and indexes with the owner's rights, and with them casts,
 -- expressions and functions that anybody may have made. There is no end to such ways, so this is a list of what is harmless.
 CREATE OR REPLACE FUNCTION unsecure.is_plain_table(_table_oid oid)
@@ -1197,14 +1331,8 @@ END;
 COMMENT ON FUNCTION unsecure.runs_as_owner(text, oid) IS 'Whether something may run somebody''s code with the rights of its owner, whoever uses it.';
 
 REVOKE ALL ON FUNCTION
-    unsecure.dropped_role(oid),
     unsecure.is_plain_table(oid),
-    unsecure.runs_as_owner(text, oid),
-    unsecure.may_administer(oid, oid),
-    unsecure.may_set_role(oid, oid),
-    unsecure.way_to_act(oid, oid),
-    unsecure.administrator_to_be(oid, oid),
-    unsecure.acting_owner(oid)
+    unsecure.runs_as_owner(text, oid)
 FROM PUBLIC;
 -- +goose StatementEnd
 
@@ -1266,7 +1394,19 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.is_foreign_intermediate(oid) IS 'Whether a role is an intermediate one of another database.';
 
+-- ACLs get slow, and then too big for a row: some 2,400 grantees at best, a quarter of it when their oids have little in common.
+CREATE OR REPLACE FUNCTION unsecure.crowded_acl(OUT for_new integer, OUT for_all integer)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT 500, 1000;
+$function$;
+
+COMMENT ON FUNCTION unsecure.crowded_acl() IS
+    'How many entries an ACL may have before who is new gets his privileges through an intermediate role, and before all do.';
+
 REVOKE ALL ON FUNCTION
+    unsecure.crowded_acl(),
     unsecure.intermediate_name(text, oid, bigint, text[]),
     unsecure.database_of_intermediate(text),
     unsecure.is_foreign_intermediate(oid)
@@ -1518,39 +1658,14 @@ REVOKE ALL ON FUNCTION
 FROM PUBLIC;
 -- +goose StatementEnd
 
--- from sql/grant/plan.sql
+-- from sql/grant/missing.sql
 -- +goose StatementBegin
--- Desired minus actual. The plan is what the statements are made from; auth.plan_roles shows it, auth.sync_roles carries it out.
-
--- ACLs get slow, and then too big for a row: some 2,400 grantees at best, a quarter of it when their oids have little in common.
-CREATE OR REPLACE FUNCTION unsecure.crowded_acl(OUT for_new integer, OUT for_all integer)
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT 500, 1000;
-$function$;
-
-COMMENT ON FUNCTION unsecure.crowded_acl() IS
-    'How many entries an ACL may have before who is new gets his privileges through an intermediate role, and before all do.';
-
-CREATE OR REPLACE FUNCTION unsecure.declared_preserved(_declaration jsonb)
-RETURNS TABLE (role_name text, name text)
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT r.key, s
-    FROM jsonb_each(coalesce(_declaration -> 'roles', '{}')) AS r
-    CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(r.value -> 'preserve_schemas', _declaration -> 'preserve_schemas', '[]')) AS s;
-$function$;
-
-COMMENT ON FUNCTION unsecure.declared_preserved(jsonb) IS 'The schemas that are to be left alone, for each role.';
-
 -- What is not there is an error that lists all of it, unless it is to be skipped or created.
 CREATE OR REPLACE FUNCTION unsecure.require_targets(
-    _elements unsecure.grant_element[],
-    _targets  unsecure.grant_target[],
-    _roles    unsecure.planned_role[],
-    _members  jsonb,
+    _elements    unsecure.grant_element[],
+    _targets     unsecure.grant_target[],
+    _roles       unsecure.planned_role[],
+    _members     jsonb,
     _declaration jsonb
 )
 RETURNS void
@@ -1615,92 +1730,12 @@ $function$;
 COMMENT ON FUNCTION unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb) IS
     'RW521 with all that is missing; a WARNING for each pattern that matches nothing.';
 
--- What the plan is about: what the declaration names, and what its roles own or have a privilege on.
-CREATE OR REPLACE FUNCTION unsecure.planned_objects(
-    _targets unsecure.grant_target[],
-    _roles   unsecure.planned_role[],
-    _caller  oid
-)
-RETURNS SETOF unsecure.grant_object
-LANGUAGE plpgsql
-STABLE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-    v_roles    oid[] := ARRAY(SELECT r.role_oid FROM unnest(_roles) AS r WHERE r.role_oid IS NOT NULL);
-    v_classids oid[];
-    v_oids     oid[];
-    v_subids   bigint[];
-BEGIN
-    SELECT array_agg(f.classid), array_agg(f.oid), array_agg(f.subid)
-    INTO v_classids, v_oids, v_subids
-    FROM (
-        SELECT t.classid, t.object_oid AS oid, t.subid FROM unnest(_targets) AS t WHERE t.label IS NULL AND t.classid <> 'pg_default_acl'::regclass
-        UNION
-        SELECT d.classid, d.objid, d.objsubid
-        FROM pg_shdepend d
-        WHERE d.refclassid = 'pg_authid'::regclass
-          AND d.refobjid = ANY (v_roles)
-          AND d.deptype IN ('a', 'o')
-          AND d.dbid IN (0, (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()))
-        UNION
-        -- What REVOKE on a table takes from PUBLIC on its columns.
-        SELECT t.classid, a.attrelid, a.attnum
-        FROM unnest(_targets) AS t
-        JOIN pg_attribute a ON a.attrelid = t.object_oid AND a.attacl IS NOT NULL
-        WHERE t.kind = 'table' AND t.subid = 0 AND EXISTS (SELECT FROM unnest(_roles) AS r WHERE r.is_public)
-    ) AS f;
-    RETURN QUERY SELECT * FROM unsecure.grant_objects(v_classids, v_oids, v_subids);
+REVOKE ALL ON FUNCTION unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb) FROM PUBLIC;
+-- +goose StatementEnd
 
-    RETURN QUERY
-    SELECT o.*
-    FROM (
-        SELECT array_agg(f.creator) AS creators, array_agg(f.schema_oid) AS schemas, array_agg(f.kind) AS kinds
-        FROM (
-            SELECT t.object_oid AS creator, t.subid::oid AS schema_oid, t.kind
-            FROM unnest(_targets) AS t
-            WHERE t.classid = 'pg_default_acl'::regclass AND t.label IS NULL
-            UNION
-            SELECT d.defaclrole, d.defaclnamespace, k.kind
-            FROM pg_default_acl d
-            JOIN unsecure.grant_kinds() AS k
-                ON k.kind LIKE 'default %' AND k.acl_code = CASE d.defaclobjtype WHEN 'S' THEN 's'::"char" ELSE d.defaclobjtype END
-            WHERE EXISTS (SELECT FROM aclexplode(d.defaclacl) AS x WHERE x.grantee = ANY (v_roles))
-        ) AS f
-    ) AS a
-    CROSS JOIN LATERAL unsecure.default_objects(a.creators, a.schemas, a.kinds) AS o;
-
-    -- What is to be created.
-    RETURN QUERY
-    SELECT DISTINCT t.kind, t.object_oid, t.subid, CASE WHEN t.kind = 'schema' THEN t.object_oid WHEN t.kind LIKE 'default %' AND t.subid <> 0 THEN t.subid::oid END,
-           CASE WHEN t.kind LIKE 'default %'
-                THEN quote_ident(coalesce((SELECT a.rolname::text FROM pg_roles a WHERE a.oid = t.object_oid),
-                                          (SELECT r.role_name FROM unnest(_roles) AS r WHERE unsecure.virtual_oid(r.role_name) = t.object_oid)))
-                ELSE t.label END,
-           CASE WHEN t.kind LIKE 'default %' THEN nullif(t.label, '') END,
-           CASE WHEN t.kind = 'schema' THEN _caller WHEN t.kind = 'parameter' THEN 10 ELSE t.object_oid END,
-           CASE WHEN t.kind = 'schema' THEN acldefault('n', _caller)
-                WHEN t.kind LIKE 'default %' AND t.subid = 0 THEN acldefault((SELECT k.acl_code FROM unsecure.grant_kinds() AS k WHERE k.kind = t.kind), t.object_oid) END,
-           true
-    FROM unnest(_targets) AS t
-    WHERE t.label IS NOT NULL
-      AND NOT (t.kind LIKE 'default %' AND t.subid = 0 AND NOT EXISTS (SELECT FROM unnest(_roles) AS r WHERE unsecure.virtual_oid(r.role_name) = t.object_oid));
-END;
-$function$;
-
-COMMENT ON FUNCTION unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid) IS
-    'What the grants name, and all that the roles own or have a privilege on in this database, or on what databases share.';
-
--- The memberships of a declaration, one object each.
-CREATE OR REPLACE FUNCTION unsecure.declared_members(_declaration jsonb)
-RETURNS jsonb
-LANGUAGE sql
-IMMUTABLE
-RETURN (SELECT coalesce(jsonb_agg(g.element || jsonb_build_object('role_name', g.role_name)), '[]')
-        FROM unsecure.declared_grants(_declaration) AS g
-        WHERE g.element ->> 'type' = 'membership');
-
-COMMENT ON FUNCTION unsecure.declared_members(jsonb) IS 'The memberships of a declaration: role_name, and the keys of the grant.';
+-- from sql/grant/plan.sql
+-- +goose StatementBegin
+-- Desired minus actual. The plan is what the statements are made from; auth.plan_roles shows it, auth.sync_roles carries it out.
 
 CREATE OR REPLACE FUNCTION unsecure.plan_grants(
     _declaration   jsonb,
@@ -1739,7 +1774,8 @@ BEGIN
     v_targets  := ARRAY(SELECT t FROM unsecure.grant_targets(v_elements) AS t);
     PERFORM unsecure.require_targets(v_elements, v_targets, v_roles, v_members, _declaration);
     v_roles    := v_roles || ARRAY(SELECT i FROM unsecure.planned_intermediates(v_roles, v_targets, _caller) AS i);
-    v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, v_roles, _caller) AS o);
+    v_objects  := ARRAY(SELECT o FROM unsecure.planned_objects(v_targets, ARRAY(SELECT r.role_oid FROM unnest(v_roles) AS r),
+                                                          ARRAY(SELECT r.role_name FROM unnest(v_roles) AS r), _caller) AS o);
     IF cardinality(v_elements) + cardinality(v_objects) + cardinality(v_roles) <= 250 THEN
         PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     ELSE
@@ -1751,7 +1787,8 @@ BEGIN
         v_roles := ARRAY(SELECT r FROM unsecure.planned_drops(v_steps, _caller) AS r);
         v_steps := v_steps || ARRAY(
             SELECT s
-            FROM unsecure.plan_difference('{}', '{}', v_roles, ARRAY(SELECT o FROM unsecure.planned_objects('{}', v_roles, _caller) AS o), '[]', _caller) AS s);
+            FROM unsecure.plan_difference('{}', '{}', v_roles, ARRAY(SELECT o FROM unsecure.objects_of(ARRAY(SELECT r.role_oid FROM unnest(v_roles) AS r)) AS o),
+                                          '[]', _caller) AS s);
     END IF;
     -- The drops come last of all.
     RETURN QUERY SELECT * FROM unnest(v_steps);
@@ -1762,14 +1799,7 @@ COMMENT ON FUNCTION unsecure.plan_grants(jsonb, oid, boolean) IS
     'What has to be done so that the roles can do what the declaration says, and nothing else; _caller: with whose rights; '
     '_is_understood: the declaration was looked at before. RW520, RW521, RW503, RW504.';
 
-REVOKE ALL ON FUNCTION
-    unsecure.crowded_acl(),
-    unsecure.declared_preserved(jsonb),
-    unsecure.require_targets(unsecure.grant_element[], unsecure.grant_target[], unsecure.planned_role[], jsonb, jsonb),
-    unsecure.planned_objects(unsecure.grant_target[], unsecure.planned_role[], oid),
-    unsecure.declared_members(jsonb),
-    unsecure.plan_grants(jsonb, oid, boolean)
-FROM PUBLIC;
+REVOKE ALL ON FUNCTION unsecure.plan_grants(jsonb, oid, boolean) FROM PUBLIC;
 -- +goose StatementEnd
 
 -- from sql/grant/role_steps.sql
@@ -2889,8 +2919,7 @@ BEGIN
     INSERT INTO auth.intermediate_role AS i (role_name, role_oid, object_kind, object_oid, object_subid, privileges)
     SELECT r.rolname, r.oid, o.kind, o.object_oid, o.subid, array_agg(x.privilege_type ORDER BY x.privilege_type COLLATE "C")
     FROM pg_roles r
-    CROSS JOIN LATERAL unsecure.planned_objects('{}', ARRAY[ROW(r.rolname, r.oid, false, true, false, false, false, true, false, true, -1, NULL, NULL, '{}',
-                                                               'error', NULL, true, NULL, false)::unsecure.planned_role], r.oid) AS o
+    CROSS JOIN LATERAL unsecure.objects_of(ARRAY[r.oid]) AS o
     CROSS JOIN LATERAL aclexplode(o.acl) AS x
     WHERE r.rolname = ANY (_role_names) AND x.grantee = r.oid
     GROUP BY r.rolname, r.oid, o.kind, o.object_oid, o.subid
@@ -3420,9 +3449,7 @@ AS $function$
     ), entry AS MATERIALIZED (
         SELECT g.role_name, o.kind, o.label, o.column_name, o.subid, g.via, x.privilege_type, bool_or(x.is_grantable) AND o.owner <> g.oid AS is_grantable,
                o.owner = g.oid AS is_owner, o.object_oid
-        FROM unsecure.planned_objects(
-                 '{}', ARRAY(SELECT ROW(n.role_name, n.oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error', NULL, true, NULL, false)::unsecure.planned_role
-                             FROM grantee n), 10) AS o
+        FROM unsecure.objects_of(ARRAY(SELECT n.oid FROM grantee n)) AS o
         CROSS JOIN LATERAL aclexplode(o.acl) AS x
         JOIN grantee g ON g.oid = x.grantee
         WHERE o.is_here
@@ -3504,7 +3531,7 @@ BEGIN
             GROUP BY r.role_name, r.inherits, h.rolname
             UNION ALL
             SELECT r.role_name, 3, o.label, unsecure.dumped_name(o.kind, o.label) || '{"owner": true}'
-            FROM unsecure.planned_objects('{}', v_roles, 10) AS o
+            FROM unsecure.objects_of(ARRAY(SELECT r.role_oid FROM role r)) AS o
             JOIN role r ON r.role_oid = o.owner
             JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind AND k.owner_word IS NOT NULL
             WHERE o.subid = 0 AND o.is_here AND NOT (o.kind = 'sequence' AND unsecure.table_of_sequence(o.object_oid) IS NOT NULL)
@@ -4890,11 +4917,7 @@ DROP FUNCTION unsecure.plan_memberships;
 DROP FUNCTION unsecure.plan_logins;
 DROP FUNCTION unsecure.is_password_set;
 DROP FUNCTION unsecure.plan_grants;
-DROP FUNCTION unsecure.declared_members;
-DROP FUNCTION unsecure.planned_objects;
 DROP FUNCTION unsecure.require_targets;
-DROP FUNCTION unsecure.declared_preserved;
-DROP FUNCTION unsecure.crowded_acl;
 DROP FUNCTION unsecure.planned_intermediates;
 DROP FUNCTION unsecure.planned_drops;
 DROP FUNCTION unsecure.planned_roles;
@@ -4903,6 +4926,7 @@ DROP FUNCTION auth.drop_unused_roles;
 DROP FUNCTION unsecure.unused_roles;
 DROP FUNCTION unsecure.step_statement;
 DROP TYPE unsecure.grant_step;
+DROP FUNCTION unsecure.crowded_acl;
 DROP FUNCTION unsecure.is_foreign_intermediate;
 DROP VIEW unsecure.known_intermediate;
 DROP FUNCTION unsecure.database_of_intermediate;
@@ -4915,12 +4939,20 @@ DROP FUNCTION unsecure.administrator_to_be;
 DROP FUNCTION unsecure.way_to_act;
 DROP FUNCTION unsecure.may_set_role;
 DROP FUNCTION unsecure.may_administer;
+DROP FUNCTION unsecure.objects_of;
+DROP FUNCTION unsecure.planned_objects;
+DROP FUNCTION unsecure.default_objects;
+DROP FUNCTION unsecure.grant_objects;
+DROP FUNCTION unsecure.is_lasting;
+DROP TYPE unsecure.grant_object;
 DROP FUNCTION unsecure.grant_targets;
 DROP TYPE unsecure.grant_target;
 DROP FUNCTION unsecure.is_type_of_its_own;
 DROP FUNCTION unsecure.table_of_sequence;
 DROP FUNCTION unsecure.find_routines;
 DROP FUNCTION unsecure.type_spelling;
+DROP FUNCTION unsecure.declared_members;
+DROP FUNCTION unsecure.declared_preserved;
 DROP FUNCTION unsecure.grant_elements;
 DROP FUNCTION unsecure.require_role_declaration;
 DROP FUNCTION unsecure.role_declaration_problems;
@@ -4932,11 +4964,7 @@ DROP FUNCTION unsecure.pattern_problem;
 DROP FUNCTION unsecure.declared_grants;
 DROP TYPE unsecure.grant_element;
 DROP FUNCTION unsecure.grant_keys;
-DROP FUNCTION unsecure.default_objects;
 DROP FUNCTION unsecure.parameter_label;
-DROP FUNCTION unsecure.grant_objects;
-DROP FUNCTION unsecure.is_lasting;
-DROP TYPE unsecure.grant_object;
 DROP FUNCTION unsecure.virtual_oid;
 DROP FUNCTION unsecure.parameter_acl;
 DROP FUNCTION unsecure.kind_privileges;

@@ -93,11 +93,14 @@ BEGIN;
 \ir grant/kind.sql
 \ir grant/declaration.sql
 \ir grant/resolve.sql
+\ir grant/object.sql
 \ir grant/authority.sql
+\ir grant/runs_as_owner.sql
 \ir grant/intermediate.sql
 \ir grant/step.sql
 \ir grant/drop_unused.sql
 \ir grant/planned_roles.sql
+\ir grant/missing.sql
 \ir grant/plan.sql
 \ir grant/role_steps.sql
 \ir grant/password_salts.sql

@@ -145,8 +145,7 @@ BEGIN
     INSERT INTO auth.intermediate_role AS i (role_name, role_oid, object_kind, object_oid, object_subid, privileges)
     SELECT r.rolname, r.oid, o.kind, o.object_oid, o.subid, array_agg(x.privilege_type ORDER BY x.privilege_type COLLATE "C")
     FROM pg_roles r
-    CROSS JOIN LATERAL unsecure.planned_objects('{}', ARRAY[ROW(r.rolname, r.oid, false, true, false, false, false, true, false, true, -1, NULL, NULL, '{}',
-                                                               'error', NULL, true, NULL, false)::unsecure.planned_role], r.oid) AS o
+    CROSS JOIN LATERAL unsecure.objects_of(ARRAY[r.oid]) AS o
     CROSS JOIN LATERAL aclexplode(o.acl) AS x
     WHERE r.rolname = ANY (_role_names) AND x.grantee = r.oid
     GROUP BY r.rolname, r.oid, o.kind, o.object_oid, o.subid

@@ -424,7 +424,32 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.grant_elements(jsonb) IS 'The grants of a declaration that is understood, except logins and memberships.';
 
+CREATE OR REPLACE FUNCTION unsecure.declared_preserved(_declaration jsonb)
+RETURNS TABLE (role_name text, name text)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT r.key, s
+    FROM jsonb_each(coalesce(_declaration -> 'roles', '{}')) AS r
+    CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(r.value -> 'preserve_schemas', _declaration -> 'preserve_schemas', '[]')) AS s;
+$function$;
+
+COMMENT ON FUNCTION unsecure.declared_preserved(jsonb) IS 'The schemas that are to be left alone, for each role.';
+
+-- The memberships of a declaration, one object each.
+CREATE OR REPLACE FUNCTION unsecure.declared_members(_declaration jsonb)
+RETURNS jsonb
+LANGUAGE sql
+IMMUTABLE
+RETURN (SELECT coalesce(jsonb_agg(g.element || jsonb_build_object('role_name', g.role_name)), '[]')
+        FROM unsecure.declared_grants(_declaration) AS g
+        WHERE g.element ->> 'type' = 'membership');
+
+COMMENT ON FUNCTION unsecure.declared_members(jsonb) IS 'The memberships of a declaration: role_name, and the keys of the grant.';
+
 REVOKE ALL ON FUNCTION
+    unsecure.declared_preserved(jsonb),
+    unsecure.declared_members(jsonb),
     unsecure.grant_keys(),
     unsecure.declared_grants(jsonb),
     unsecure.pattern_problem(text),

@@ -33,9 +33,7 @@ AS $function$
     ), entry AS MATERIALIZED (
         SELECT g.role_name, o.kind, o.label, o.column_name, o.subid, g.via, x.privilege_type, bool_or(x.is_grantable) AND o.owner <> g.oid AS is_grantable,
                o.owner = g.oid AS is_owner, o.object_oid
-        FROM unsecure.planned_objects(
-                 '{}', ARRAY(SELECT ROW(n.role_name, n.oid, false, false, false, false, false, true, false, true, -1, NULL, NULL, '{}', 'error', NULL, true, NULL, false)::unsecure.planned_role
-                             FROM grantee n), 10) AS o
+        FROM unsecure.objects_of(ARRAY(SELECT n.oid FROM grantee n)) AS o
         CROSS JOIN LATERAL aclexplode(o.acl) AS x
         JOIN grantee g ON g.oid = x.grantee
         WHERE o.is_here
@@ -117,7 +115,7 @@ BEGIN
             GROUP BY r.role_name, r.inherits, h.rolname
             UNION ALL
             SELECT r.role_name, 3, o.label, unsecure.dumped_name(o.kind, o.label) || '{"owner": true}'
-            FROM unsecure.planned_objects('{}', v_roles, 10) AS o
+            FROM unsecure.objects_of(ARRAY(SELECT r.role_oid FROM role r)) AS o
             JOIN role r ON r.role_oid = o.owner
             JOIN unsecure.grant_kinds() AS k ON k.kind = o.kind AND k.owner_word IS NOT NULL
             WHERE o.subid = 0 AND o.is_here AND NOT (o.kind = 'sequence' AND unsecure.table_of_sequence(o.object_oid) IS NOT NULL)

@@ -54,7 +54,19 @@ $function$;
 
 COMMENT ON FUNCTION unsecure.is_foreign_intermediate(oid) IS 'Whether a role is an intermediate one of another database.';
 
+-- ACLs get slow, and then too big for a row: some 2,400 grantees at best, a quarter of it when their oids have little in common.
+CREATE OR REPLACE FUNCTION unsecure.crowded_acl(OUT for_new integer, OUT for_all integer)
+LANGUAGE sql
+IMMUTABLE
+AS $function$
+    SELECT 500, 1000;
+$function$;
+
+COMMENT ON FUNCTION unsecure.crowded_acl() IS
+    'How many entries an ACL may have before who is new gets his privileges through an intermediate role, and before all do.';
+
 REVOKE ALL ON FUNCTION
+    unsecure.crowded_acl(),
     unsecure.intermediate_name(text, oid, bigint, text[]),
     unsecure.database_of_intermediate(text),
     unsecure.is_foreign_intermediate(oid)
